@@ -1,0 +1,106 @@
+"""What the engine needs of Kubernetes. Every method may raise `conveyor.web.errors`; every call has a time-out.
+
+Conditional writes carry the resourceVersion they were decided upon and are never repeated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from conveyor.pipeline.facts import JobFact
+
+JSONObject = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """Our kinds, by their plural in the API."""
+
+    WORKITEM = "workitems"
+    REPOSITORY = "repositories"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Won:
+    """The write is in the store; `object` is what is there now."""
+
+    object: JSONObject
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Somebody else wrote first: read again, decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The API server will not store this (schema, rule, policy, access). Asking again is no use; a bug or a person's matter."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """No answer that proves anything: it may be in the store. Read to know."""
+
+    message: str
+
+
+Written = Won | Lost | Rejected | Uncertain
+
+
+class Cluster(Protocol):
+    async def get(self, kind: Kind, key: Key) -> JSONObject | None:
+        """The object from the API server itself (a quorum read), without managedFields."""
+
+    async def list_all(self, kind: Kind) -> list[JSONObject]:
+        """All objects of a kind in the watched namespaces, page by page, without managedFields."""
+
+    async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
+        """Merge-patch `/status`, only if the object still has that resourceVersion. Strictly validated."""
+
+    async def create(self, kind: Kind, manifest: JSONObject) -> Written:
+        """Lost where an object of that name is there."""
+
+    async def delete(self, kind: Kind, key: Key, *, uid: str) -> None:
+        """Delete this very object in the background; one that is gone already is no error."""
+
+    async def job(self, key: Key, *, with_message: bool) -> JobFact:
+        """A Job, read from the API server, and with `with_message` its pod's end too."""
+
+    async def create_job(self, manifest: JSONObject) -> Written:
+        """Lost where a Job of that name is there."""
+
+    async def delete_job(self, key: Key, *, uid: str) -> None:
+        """Delete the Job and its pods (propagationPolicy Background), only if it has this uid."""
+
+    async def expire_job(self, key: Key, *, seconds: int) -> None:
+        """Let the cluster remove a finished Job after that time. NotFound is no error."""
+
+    async def release_job(self, key: Key) -> None:
+        """Take our finalizer off a Job. NotFound is no error."""
+
+    async def secret(self, key: Key) -> Mapping[str, str]:
+        """A Secret's decoded text values. NotFound where it is missing. Values are never logged."""
+
+    async def apply_secret(self, key: Key, values: Mapping[str, str]) -> None:
+        """Make a Secret hold exactly these values; one that does already is not written."""
+
+    async def record_event(self, event: JSONObject) -> None:
+        """Store an events.k8s.io/v1 Event, or count it up where it exists."""
+
+    async def touch_heartbeat(self, key: Key, *, value: str) -> None:
+        """Change an annotation of the heartbeat Lease, so that a watch of it must report something."""

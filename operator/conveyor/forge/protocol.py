@@ -1,0 +1,60 @@
+"""What the engine needs of a code forge, for one repository. Every method may raise `conveyor.web.errors`.
+
+Reads are repeated on `Unavailable` by the implementation; writes never are: the caller reads and decides anew.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, ForgeSettings, HookState, PullRequest
+
+
+class Forge(Protocol):
+    async def settings(self, *, default_branch: str) -> ForgeSettings:
+        """Rights, merge styles and the protection of the default branch. NotFound where the repository is not seen."""
+
+    async def branch_head(self, branch: str) -> str | None:
+        """The commit a branch points to, or None where there is no such branch."""
+
+    async def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
+        """What the commits that `head` has and `base` has not add, change or remove, each path once."""
+
+    async def contains(self, base: str, commit: str) -> bool:
+        """Whether the commit is in the history of `base`, a branch or commit. NotFound where either is unknown."""
+
+    async def create_branch(self, branch: str, *, at: str) -> None:
+        """Cut a branch at a commit. Conflict where the name is taken."""
+
+    async def pull_request(self, number: int) -> PullRequest | None: ...
+
+    async def open_pull_requests(self, *, head: str, base: str) -> tuple[PullRequest, ...]:
+        """The open pull requests from branch `head` of this very repository to `base`."""
+
+    async def open_pull_request(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
+        """Conflict where one is open for this head and base."""
+
+    async def diff(self, number: int) -> bytes:
+        """The pull request's diff, binary files included."""
+
+    async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:
+        """The newest status of each context and creator, all pages. Empty means that nobody reported."""
+
+    async def reviews(self, number: int) -> tuple[ForgeReview, ...]:
+        """All reviews ever made, oldest first, all pages."""
+
+    async def merge(self, number: int, *, head: str) -> None:
+        """Fast-forward the base to exactly `head`.
+
+        A return is no proof (Gitea answers 200 to a second call as well): read the base. Unavailable: the forge still checks
+        the pull request, try later. Conflict: head or base moved. Refused: protection, rights or style forbid it.
+        """
+
+    async def mark_merged(self, number: int, *, commit: str) -> None:
+        """Close a pull request as merged whose commit the base already contains."""
+
+    async def comment(self, number: int, body: str) -> None:
+        """Comment on a pull request."""
+
+    async def hooks(self) -> tuple[HookState, ...]:
+        """The webhooks of the repository, all pages."""
