@@ -151,8 +151,10 @@ class WebClient:
         response = await self._http.send(request, stream=True)
         try:
             body = bytearray()
-            encoded = response.headers.get("content-encoding", "identity") != "identity"
-            async for chunk in response.aiter_raw():
+            if response.headers.get("content-encoding", "identity") != "identity":
+                # We asked for none, and a small one can unpack to any size.
+                raise (Ambiguous if wrote else Unavailable)(f"{subject} answered in a content encoding")
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > max_bytes:
                     raise (Ambiguous if wrote else _TooLarge)(f"{subject} answered more than {max_bytes} bytes")
@@ -161,10 +163,7 @@ class WebClient:
         if self._secret and response.is_error:
             body = body.replace(self._secret, b"...")  # a server can put what it was sent into its message
         headers = {name.lower(): value for name, value in response.headers.items()}
-        answer = Answer(response.status_code, headers, bytes(body), subject=subject, wrote=wrote)
-        if encoded and body:
-            raise answer.unreadable()  # we asked for none, and a small one can unpack to any size
-        return answer
+        return Answer(response.status_code, headers, bytes(body), subject=subject, wrote=wrote)
 
 
 class _TooLarge(Unavailable):

@@ -89,6 +89,6 @@ def _parse_pattern(pattern: str) -> tuple[str, int | None]:
         url = httpx.URL(f"ftp://{pattern}")  # a scheme whose default port nobody means
     except httpx.InvalidURL:
         raise wrong from None
-    if not url.host or "*" in url.host or url.userinfo or url.raw_path != b"/":
+    if not url.host or set("* %") & set(_host(url)) or url.userinfo or url.raw_path != b"/":
         raise wrong
     return _host(url), url.port
