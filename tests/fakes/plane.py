@@ -202,6 +202,7 @@ class Options:
     port: int
     workspace: str
     requests_per_minute: int
+    retry_speed: float
 
 
 def options() -> Options:
@@ -212,12 +213,18 @@ def options() -> Options:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workspace", default="acme")
     parser.add_argument("--requests-per-minute", type=int, default=60)
+    parser.add_argument("--retry-speed", type=float, default=1.0, help="how many times faster webhooks are retried")
     return Options(**vars(parser.parse_args()))
 
 
 async def serve(chosen: Options) -> None:
-    plane = FakePlane(chosen.workspace, chosen.requests_per_minute, host=chosen.host, port=chosen.port)
-    async with plane:
+    async with FakePlane(
+        chosen.workspace,
+        chosen.requests_per_minute,
+        clock=SystemClock(chosen.retry_speed),
+        host=chosen.host,
+        port=chosen.port,
+    ) as plane:
         print(plane.url, flush=True)
         await asyncio.Event().wait()
 
