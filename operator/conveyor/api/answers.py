@@ -31,15 +31,19 @@ class ReviewVerdict(StrEnum):
     COMMENT = "comment"
 
 
-class _FromOutside(BaseModel):
-    """Others write these: unknown fields are ignored, known ones are bounded."""
+Percent = Annotated[float, Field(strict=True, ge=0, le=100)]
+WaitSeconds = Annotated[int, Field(alias="retryAfterSeconds", strict=True, ge=0, le=7 * 86400)]
 
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+class _FromOutside(BaseModel):
+    """Others write these: unknown fields are ignored, known ones bounded; an error repeats none of the input."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True)
 
 
 class ReviewComment(_FromOutside):
     path: Annotated[str, Field(max_length=1024)]
-    line: Annotated[int, Field(ge=1)] = 1
+    line: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)] = 1
     body: Annotated[str, Field(max_length=16384)]
 
 
@@ -55,8 +59,8 @@ class Answer(_FromOutside):
     verdict: Literal["pass", "fail", "blocked", "retry"]
     summary: Annotated[str, Field(max_length=65536)] = ""
     question: Annotated[str, Field(max_length=16384)] = ""
-    retry_after_seconds: Annotated[int, Field(alias="retryAfterSeconds", ge=0, le=7 * 86400)] = 0
-    coverage: Annotated[float, Field(ge=0, le=100)] | None = None
+    retry_after_seconds: WaitSeconds = 0
+    coverage: Percent | None = None
     review: Review | None = None
 
 
@@ -73,11 +77,18 @@ class TerminationMessage(_FromOutside):
     verdict: Literal["pass", "fail", "blocked", "retry"]
     summary: Annotated[str, Field(max_length=2048)] = ""
     question: Annotated[str, Field(max_length=1024)] = ""
-    retry_after_seconds: Annotated[int, Field(alias="retryAfterSeconds", ge=0, le=7 * 86400)] = 0
-    coverage: Annotated[float, Field(ge=0, le=100)] | None = None
+    retry_after_seconds: WaitSeconds = 0
+    coverage: Percent | None = None
     sha: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$")] = ""
     image: Annotated[str, Field(max_length=512)] = ""
     revision: Annotated[str, Field(max_length=128)] = ""
+
+
+class RunError(_FromOutside):
+    """What a trusted step writes instead of an answer when the run cannot be finished: never a verdict."""
+
+    conveyor: Literal[1] = 1
+    error: Annotated[str, Field(max_length=2048)]
 
 
 class TaskLinks(_FromOutside):

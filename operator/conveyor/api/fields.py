@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
+
+from conveyor.api.names import MAX_ITEM_NAME, MAX_REPOSITORY_NAME
 
 
 def api_name(name: str) -> str:
@@ -35,11 +38,20 @@ def list_map(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
+def bounded_map(keys: Iterable[str]) -> dict[str, Any]:
+    """JSON schema of a map that has these keys only. The API server sees to it; a reader ignores the others."""
+    names = list(keys)
+    return {"maxProperties": len(names), "propertyNames": {"enum": names}}
+
+
 Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), Field(json_schema_extra={"format": "date-time"})]
 ForeignTime = Annotated[str, Field(max_length=40)]
 """Another system's time, kept letter by letter and compared with its own only."""
 Name = Annotated[str, Field(min_length=1, max_length=63)]
-ItemName = Annotated[str, Field(min_length=1, max_length=63)]
+ItemName = Annotated[str, Field(min_length=1, max_length=MAX_ITEM_NAME)]
+ItemNameOrNone = Annotated[str, Field(max_length=MAX_ITEM_NAME)]
+"""Empty where there is no item to name."""
+RepositoryName = Annotated[str, Field(min_length=1, max_length=MAX_REPOSITORY_NAME)]
 Uid = Annotated[str, Field(max_length=64)]
 Sha = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]*$")]
 Branch = Annotated[str, Field(max_length=255)]

@@ -9,29 +9,32 @@ import unicodedata
 from conveyor.api.stages import Role
 
 MAX_ITEM_NAME = 50
+MAX_REPOSITORY_NAME = 63
+"""It becomes a label's value."""
 MAX_JOB_NAME = 57
 """A pod's name is the Job's cut to 58 characters plus a suffix (measured): beyond 57 a part of the name is lost."""
 MAX_SLUG = 40
 
-_ITEM_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_TICKET_KEY = re.compile(r"[A-Z][A-Z0-9]{0,11}-[1-9][0-9]{0,8}")
-_BRANCH = re.compile(r"feature/(?P<key>[A-Z][A-Z0-9]{0,11}-[1-9][0-9]{0,8})(?:-.*)?")
+TICKET_KEY = "[A-Z][A-Z0-9]{0,11}-[1-9][0-9]{0,8}"
+"""Regular expression of a ticket's key: the project's identifier and the ticket's number."""
+MAX_TICKET_KEY = 22
 
-# GOST 7.79 system B without diacritics, as most readers of Cyrillic titles write them in Latin letters.
-_CYRILLIC = dict(
-    zip(
-        "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґў",
-        "a b v g d e e zh z i j k l m n o p r s t u f h c ch sh shh _ y _ e yu ya i yi ye g u".replace(
-            "_", "\0"
-        ).split(),
-        strict=True,
-    )
-)
+_ITEM_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_TICKET_KEY = re.compile(TICKET_KEY)
+_BRANCH = re.compile(f"feature/(?P<key>{TICKET_KEY})(?:-.*)?")
+
+# As most readers of Cyrillic write it in Latin letters; the two signs have no sound of their own.
+_LATIN = """а=a б=b в=v г=g д=d е=e ё=e ж=zh з=z и=i й=j к=k л=l м=m н=n о=o п=p р=r с=s т=t у=u ф=f х=h ц=c ч=ch ш=sh
+щ=shh ъ= ы=y ь= э=e ю=yu я=ya і=i ї=yi є=ye ґ=g ў=u"""
+_CYRILLIC = str.maketrans(dict(pair.split("=") for pair in _LATIN.split()))
 
 
-def item_name(repository: str, key: str) -> str | None:
-    """The name of a ticket's item, or None where repository and key give none of at most 50 characters."""
-    name = f"{repository}-{key.lower()}"
+def item_name(repository: str, key: str, *, again: int = 1) -> str | None:
+    """The name of a ticket's item, or None where repository and key give none of at most 50 characters.
+
+    `again` counts the items of one ticket from 1.
+    """
+    name = f"{repository}-{key.lower()}" + (f"-{again}" if again > 1 else "")
     return name if len(name) <= MAX_ITEM_NAME and _ITEM_NAME.fullmatch(name) else None
 
 
@@ -46,10 +49,17 @@ def ticket_key_of_branch(branch: str) -> str | None:
 
 
 def slug(title: str) -> str:
-    """A title in ASCII letters, digits and single dashes, at most 40 characters; empty where nothing is left."""
-    latin = "".join(_CYRILLIC.get(letter, letter).replace("\0", "") for letter in title.lower())
+    """A title in ASCII letters, digits and single dashes, at most 40 characters; empty where nothing is left.
+
+    It ends with a whole word, unless the first one alone is longer.
+    """
+    latin = unicodedata.normalize("NFC", title).casefold().translate(_CYRILLIC)
     ascii_only = unicodedata.normalize("NFKD", latin).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_only)[: MAX_SLUG + 1].strip("-")[:MAX_SLUG].strip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
+    if len(words) <= MAX_SLUG:
+        return words
+    whole, _, _ = words[: MAX_SLUG + 1].rpartition("-")
+    return whole or words[:MAX_SLUG]
 
 
 def branch_name(key: str, title: str, *, again: int = 1, rework: int = 0) -> str:
@@ -82,4 +92,4 @@ def effect_job_name(item: str, effect: str, *, transition_id: str) -> str:
 
 
 def _cut(item: str, rest: str) -> str:
-    return item[: MAX_JOB_NAME - len(rest)].rstrip("-") + rest
+    return item[: MAX_JOB_NAME - len(rest)].rstrip("-.") + rest

@@ -5,12 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from conveyor.api import rules
 from conveyor.api.fields import (
     Branch,
     Condition,
     ItemName,
+    ItemNameOrNone,
     Line,
     Model,
     Sha,
@@ -19,13 +21,16 @@ from conveyor.api.fields import (
     Uid,
     Url,
     Word,
+    bounded_map,
     list_map,
 )
 from conveyor.api.stages import Role, Stage
 from conveyor.api.workitem import Cause, HandledRequest
 
 Seconds = Annotated[int, Field(ge=1, le=7 * 86400)]
-OPEN_OBJECT = {"x-kubernetes-preserve-unknown-fields": True}
+OPEN_OBJECT = {"x-kubernetes-preserve-unknown-fields": True, "maxProperties": 32}
+TOTAL = "total"
+"""Key of `retries` for all causes together."""
 PodTemplate = Annotated[dict[str, Any], Field(json_schema_extra=OPEN_OBJECT)]
 
 
@@ -48,6 +53,8 @@ class SecretRef(Model):
 
 
 class Forge(Model):
+    model_config = ConfigDict(json_schema_extra=rules.FORGE)
+
     type: Literal["Gitea"] = Field(default="Gitea", description="Which forge.")
     url: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^https?://")] = Field(
         description="Address of the forge; immutable."
@@ -173,6 +180,8 @@ class Deploy(Model):
 
 
 class Probe(Model):
+    model_config = ConfigDict(json_schema_extra=rules.PROBE)
+
     url: Url | None = Field(default=None, description="Healthy if it answers 2xx.")
     prometheus: Url | None = Field(default=None, description="Address of a Prometheus.")
     query: Text | None = Field(default=None, description="Healthy if the query gives a result other than 0.")
@@ -199,6 +208,10 @@ class SerialGate(Model):
 
 
 class RepositorySpec(Model):
+    """The policy of one code repository."""
+
+    model_config = ConfigDict(json_schema_extra=rules.REPOSITORY_SPEC)
+
     forge: Forge = Field(description="Where the code is.")
     tracker: Tracker | None = Field(default=None, description="Where the tickets are; absent: items are made by hand.")
     agents: Annotated[tuple[Agent, ...], Field(max_length=8)] = Field(
@@ -222,12 +235,12 @@ class RepositorySpec(Model):
     retries: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(
         default={},
         description="Cause, or total, to how often rework is charged to it.",
-        json_schema_extra={"maxProperties": 20},
+        json_schema_extra=bounded_map([*Cause, TOTAL]),
     )
     grace_seconds: dict[str, Seconds] = Field(
         default={},
         description="Stage to how long it may stand still before it is looked at again.",
-        json_schema_extra={"maxProperties": 12},
+        json_schema_extra=bounded_map(Stage),
     )
 
     def cap(self, cause: Cause) -> int:
@@ -235,7 +248,7 @@ class RepositorySpec(Model):
 
     @property
     def cap_total(self) -> int:
-        return self.retries.get("total", 6)
+        return self.retries.get(TOTAL, 6)
 
     def grace(self, stage: Stage, default: int) -> int:
         return self.grace_seconds.get(stage.value, default)
@@ -252,7 +265,7 @@ class ActiveItem(Model):
 class Freeze(Model):
     id: Word = Field(description="Id of the transition that caused it.")
     reason: Text = Field(description="Why.")
-    item: ItemName = Field(default="", description="The item whose deploy caused it; it passes the freeze.")
+    item: ItemNameOrNone = Field(default="", description="The item whose deploy caused it; it passes the freeze.")
     scope: Literal["admission", "merge"] = Field(default="merge", description="What stops.")
     since_time: Time = Field(description="Since when.")
     cleared_time: Time | None = Field(default=None, description="When it was cleared.")
@@ -276,7 +289,7 @@ class Production(Model):
     image: Annotated[str, Field(max_length=512)] = Field(default="", description="The image deployed.")
     sha: Sha = Field(description="The commit deployed.")
     revision: Line = Field(default="", description="What the deploy Job said.")
-    item: ItemName = Field(default="", description="The item that deployed it.")
+    item: ItemNameOrNone = Field(default="", description="The item that deployed it.")
 
 
 class TrackerSeen(Model):
@@ -294,6 +307,8 @@ class WebhookStatus(Model):
 
 
 class RepositoryStatus(Model):
+    """Written by the operator alone. Every field but the lists may be absent."""
+
     observed_generation: int | None = Field(default=None, ge=0, description="metadata.generation that was looked at.")
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(
         default=(), description="Ready, WebhooksHealthy, Frozen.", json_schema_extra=list_map("type")

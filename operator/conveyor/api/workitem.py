@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from conveyor.api import rules
 from conveyor.api.answers import Verdict
 from conveyor.api.fields import (
     Branch,
@@ -16,6 +17,7 @@ from conveyor.api.fields import (
     Line,
     Model,
     Name,
+    RepositoryName,
     Sha,
     Text,
     Time,
@@ -24,6 +26,7 @@ from conveyor.api.fields import (
     Word,
     list_map,
 )
+from conveyor.api.names import MAX_TICKET_KEY, TICKET_KEY
 from conveyor.api.stages import Role, Stage
 
 
@@ -108,14 +111,16 @@ class Effect(StrEnum):
 
 
 class RepositoryRef(Model):
-    name: Name = Field(description="Name of the Repository, in this namespace.")
+    name: RepositoryName = Field(description="Name of the Repository, in this namespace.")
 
 
 class Source(Model):
     tracker: Literal["Plane"] = Field(description="Which tracker.")
     project_id: Word = Field(description="The tracker's id of the project.")
     issue_id: Word = Field(description="The tracker's id of the ticket.")
-    key: Word = Field(description="The ticket's key, such as ET-17.")
+    key: Annotated[str, Field(pattern=f"^{TICKET_KEY}$", max_length=MAX_TICKET_KEY)] = Field(
+        description="The ticket's key, such as ET-17."
+    )
     url: Url = Field(default="", description="Address of the ticket, for people.")
 
 
@@ -124,6 +129,10 @@ class Dependency(Model):
 
 
 class WorkItemSpec(Model):
+    """What is wanted: written by people, the ingress and the poll."""
+
+    model_config = ConfigDict(json_schema_extra=rules.WORKITEM_SPEC)
+
     repository_ref: RepositoryRef = Field(description="The Repository this item changes; immutable.")
     title: Line | None = Field(
         default=None, description="Title of an item made by hand; a ticket's is read from the tracker."
@@ -284,7 +293,9 @@ class HistoryEntry(Model):
 
 
 class Override(Model):
-    id: Word = Field(description="Id of the request; a new one opens the edge rule once.")
+    id: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        description="Id of the request; a new one opens the edge rule once."
+    )
     from_stage: Stage = Field(alias="from", description="The stage it was in.")
     to_stage: Stage = Field(alias="to", description="The stage it was moved to.")
     by: Line = Field(default="", description="Who asked for it.")
@@ -293,6 +304,8 @@ class Override(Model):
 
 class WorkItemStatus(Model):
     """Written by the operator alone. Every field but the lists may be absent."""
+
+    model_config = ConfigDict(json_schema_extra=rules.WORKITEM_STATUS)
 
     observed_generation: int | None = Field(default=None, ge=0, description="metadata.generation that was looked at.")
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(
