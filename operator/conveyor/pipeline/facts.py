@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, NoReturn, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -18,13 +18,6 @@ class _NoTruthValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Known(_NoTruthValue, Generic[T]):
-    """Read just now."""
-
-    value: T
-
-
-@dataclass(frozen=True, slots=True)
 class Unknown(_NoTruthValue):
     """Could not be read, or was not: never passes a gate. `on` is who failed: Forge, Tracker or Cluster."""
 
@@ -32,7 +25,8 @@ class Unknown(_NoTruthValue):
     on: str = "Forge"
 
 
-Fact = Known[T] | Unknown
+Fact: TypeAlias = T | Unknown
+"""A value as read just now, or why it is not known."""
 NOT_READ = Unknown("not read")
 
 
@@ -106,6 +100,8 @@ class ForgeSettings:
     allow_manual_merge: bool
     protected: bool
     """A protection covers the default branch and lets nobody but the operator's user push to it."""
+    unprotected_reason: str = ""
+    """What lets others push, for a person to mend; empty where it is protected."""
 
 
 # --- tracker

@@ -1,0 +1,74 @@
+"""What a decision can be. One pass carries out one of these; each is safe to find half done after a crash.
+
+Settle      store this status by compare-and-swap if it differs, and look again after a while or when something changes
+Admit       make the item the repository's active one, by compare-and-swap on the Repository
+StartRun    create the Job of the recorded run
+StopRun     delete the Job of the recorded run; the next pass reads whether it is gone
+Apply       carry out the effect of the recorded intent; the next pass reads whether it happened
+Discard     delete the item itself: nothing has begun and nobody wants it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import ActiveRun, Transition, WorkItemStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An Event to record with a write. `reason` is one CamelCase word, `text` is escaped by the recorder."""
+
+    reason: str
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A stage change, for metrics."""
+
+    from_stage: Stage | None
+    to_stage: Stage
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    status: WorkItemStatus
+    after: float | None = None
+    """Seconds after which to look again though nothing was reported; None: somebody will report."""
+    notes: tuple[Note, ...] = ()
+    moved: Moved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    base_sha: str
+    """The default branch's newest commit, read in this pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    run: ActiveRun
+
+
+@dataclass(frozen=True, slots=True)
+class StopRun:
+    run: ActiveRun
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    transition: Transition
+    notes: tuple[Note, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    why: str
+
+
+Action = Settle | Admit | StartRun | StopRun | Apply | Discard

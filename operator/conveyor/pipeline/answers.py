@@ -1,0 +1,85 @@
+"""What the end of a Job means: only its own well-formed message counts, everything else is never a pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from conveyor.api.answers import MAX_TERMINATION_BYTES, RunError, TerminationMessage, Verdict
+from conveyor.pipeline.facts import JobFact
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is stored of a run's end."""
+
+    verdict: Verdict
+    summary: str
+    sha: str = ""
+    question: str = ""
+    coverage: float | None = None
+    retry_after_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EffectEnding:
+    """What an effect Job's end says. `revision` is what it says it deployed."""
+
+    passed: bool
+    summary: str
+    revision: str = ""
+
+
+def infrastructure(why: str) -> Ending:
+    """An end that says nothing about the work."""
+    return Ending(Verdict.INFRASTRUCTURE, why)
+
+
+def read_run_answer(job: JobFact, *, uid: str, run: str, token: str, seconds: int) -> Ending:
+    """A run's answer. `seconds` is its time limit; a run that did not keep it has failed."""
+    if job.reason == "DeadlineExceeded" and not job.disrupted:
+        return Ending(Verdict.FAIL, f"it was not done within {seconds} s")
+    if job.message is None or not job.message.strip():
+        return infrastructure(f"the run left no answer ({job.reason or 'no reason given'})")
+    answer = _parse(job.message)
+    if isinstance(answer, str):
+        return infrastructure(answer)
+    if (answer.uid, answer.run, answer.token) != (uid, run, token):
+        return infrastructure("the run's answer is another run's")
+    verdict = Verdict(answer.verdict)
+    asked = answer.question or answer.summary or "the run is blocked and asks nothing"
+    return Ending(
+        verdict=verdict,
+        summary=answer.summary,
+        sha=answer.sha,
+        question=asked if verdict == Verdict.BLOCKED else "",
+        coverage=answer.coverage,
+        retry_after_seconds=answer.retry_after_seconds,
+    )
+
+
+def read_effect_answer(job: JobFact) -> EffectEnding:
+    """An effect Job's end: exit 0 without a message passes, a message has to say pass."""
+    if not job.complete:
+        return EffectEnding(passed=False, summary=job.reason or "the Job failed")
+    if job.message is None or not job.message.strip():
+        return EffectEnding(passed=True, summary="exit 0")
+    answer = _parse(job.message)
+    if isinstance(answer, str):
+        return EffectEnding(passed=False, summary=answer)
+    return EffectEnding(passed=answer.verdict == "pass", summary=answer.summary, revision=answer.revision)
+
+
+def _parse(message: str) -> TerminationMessage | str:
+    """The message, or what is wrong with it."""
+    if len(message.encode(errors="replace")) > MAX_TERMINATION_BYTES:
+        return "the answer is too long"
+    try:
+        return TerminationMessage.model_validate_json(message)
+    except ValidationError:
+        pass
+    try:
+        return f"it could not be finished: {RunError.model_validate_json(message).error}"
+    except ValidationError:
+        return "the answer is malformed or was cut"

@@ -1,0 +1,249 @@
+"""One item with all that is known of it, and the few ways in which a step may change its status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from conveyor.api.fields import Condition, rfc3339
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.repository import RepositorySpec
+from conveyor.api.stages import EDGES, TERMINAL, Stage
+from conveyor.api.workitem import (
+    HistoryEntry,
+    StalledReason,
+    Waiting,
+    WaitingOn,
+    WaitingReason,
+    WorkItemStatus,
+)
+from conveyor.pipeline.actions import Moved, Note, Settle
+from conveyor.pipeline.facts import (
+    NOT_READ,
+    ChangedFile,
+    CommitStatus,
+    Fact,
+    ForgeReview,
+    JobFact,
+    PullRequest,
+    Ticket,
+    TicketComment,
+)
+from conveyor.pipeline.indication import StateMap
+from conveyor.pipeline.lane import Lane
+
+ACTOR = "conveyor"
+MAX_HISTORY = 20
+SOON = 5.0
+"""Seconds: how soon something outside that reports nothing is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was read for this pass; what a stage does not need stays unread."""
+
+    run_job: Fact[JobFact] = NOT_READ
+    effect_job: Fact[JobFact] = NOT_READ
+    ticket: Fact[Ticket | None] = NOT_READ
+    comments: Fact[tuple[TicketComment, ...]] = NOT_READ
+    branch_head: Fact[str | None] = NOT_READ
+    base_head: Fact[str | None] = NOT_READ
+    changed: Fact[tuple[ChangedFile, ...]] = NOT_READ
+    pull: Fact[PullRequest | None] = NOT_READ
+    """The recorded pull request by its number, else the open one of the branch."""
+    change_id: Fact[str] = NOT_READ
+    statuses: Fact[tuple[CommitStatus, ...]] = NOT_READ
+    reviews: Fact[tuple[ForgeReview, ...]] = NOT_READ
+    head_in_base: Fact[bool] = NOT_READ
+    """Whether the base branch contains the head that counts: the intent's, else the recorded one."""
+    base_in_head: Fact[bool] = NOT_READ
+    """Whether the head contains the base's newest commit, so that it can be fast-forwarded to."""
+    lane: Lane = field(default_factory=Lane)
+    states: Fact[StateMap] = NOT_READ
+    slot_free: bool = False
+    nonce: str = ""
+    """Fresh random hexadecimal digits, for tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's own settings that decisions depend on."""
+
+    holder: str
+    """Who we are, as recorded in an intent."""
+    serial_gate: bool = True
+    freeze: bool = True
+    dependencies: bool = True
+    transition_lease: bool = False
+    poll_seconds: float = 30.0
+    """How often what reports nothing is read again."""
+    agent_logins: frozenset[str] = frozenset()
+    reviewer_login: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    item: WorkItem
+    repository: Repository
+    facts: Facts
+    policy: Policy
+    now: datetime
+
+    @property
+    def status(self) -> WorkItemStatus:
+        return self.item.status
+
+    @property
+    def spec(self) -> RepositorySpec:
+        return self.repository.spec
+
+    @property
+    def stage(self) -> Stage:
+        stage = self.item.status.stage
+        if stage is None:
+            raise ValueError("an item without a stage is begun before anything else is asked of it")
+        return stage
+
+
+def settle(
+    case: Case, status: WorkItemStatus, *, after: float | None = None, notes: tuple[Note, ...] = (), cause: str = ""
+) -> Settle:
+    """Store a status, its conditions brought in line with it."""
+    moved = None
+    if status.stage is not None and status.stage != case.status.stage:
+        moved = Moved(from_stage=case.status.stage, to_stage=status.stage, cause=cause)
+    return Settle(status=_with_conditions(case, status), after=after, notes=notes, moved=moved)
+
+
+def wait(
+    case: Case,
+    reason: WaitingReason,
+    message: str,
+    *,
+    on: tuple[str, str] | None = None,
+    after: float | None = None,
+    status: WorkItemStatus | None = None,
+    notes: tuple[Note, ...] = (),
+) -> Settle:
+    """Stay, and say why. A Stalled item that may go on is no longer Stalled."""
+    base = unstalled(case, status or case.status)
+    waiting = Waiting(
+        reason=reason, message=message[:1024], on=WaitingOn(kind=on[0], name=on[1][:256]) if on is not None else None
+    )
+    return settle(case, base.model_copy(update={"waiting": waiting}), after=after, notes=notes)
+
+
+def stall(
+    case: Case,
+    reason: StalledReason,
+    message: str,
+    *,
+    after: float | None = None,
+    status: WorkItemStatus | None = None,
+) -> Settle:
+    """Stay until a person acts, or until what is named in the reason is mended."""
+    base = status or case.status
+    waiting = Waiting(reason=WaitingReason.PERSON, message=message[:1024])
+    stalled = _condition(case, "Stalled", status="True", reason=reason.value, message=message)
+    changed = base.model_copy(update={"waiting": waiting, "conditions": _put(base.conditions, stalled)})
+    new = case.status.stalled != reason.value
+    notes = (Note(reason.value, message, warning=True),) if new else ()
+    return settle(case, changed, after=after, notes=notes)
+
+
+def unstalled(case: Case, status: WorkItemStatus) -> WorkItemStatus:
+    if status.stalled is None:
+        return status
+    running = _condition(case, "Stalled", status="False", reason="Progressing", message="")
+    return status.model_copy(update={"conditions": _put(status.conditions, running)})
+
+
+def moved(
+    case: Case, status: WorkItemStatus, to: Stage, *, cause: str, actor: str = ACTOR, override: bool = False
+) -> WorkItemStatus:
+    """The status after entering a stage: waiting, stall and open gate end, history grows."""
+    from_stage = status.stage
+    if from_stage is not None and not override and to not in EDGES[from_stage]:
+        raise ValueError(f"{from_stage} -> {to} is no edge")
+    entry = HistoryEntry(
+        from_stage=from_stage,
+        to_stage=to,
+        time=case.now,
+        actor=actor[:256],
+        cause=cause[:256],
+        transition_id=status.transition.id if status.transition is not None else "",
+    )
+    return unstalled(case, status).model_copy(
+        update={
+            "stage": to,
+            "stage_entered_time": case.now,
+            "waiting": None,
+            "approval": None,
+            "transition": None,
+            "history": (*status.history, entry)[-MAX_HISTORY:],
+        }
+    )
+
+
+def advanced(case: Case, to: Stage, cause: str) -> Note:
+    return Note("StageAdvanced", f"{case.status.stage} -> {to}: {cause}")
+
+
+def open_time(case: Case) -> str:
+    """Our clock as an opening time, for items without ticket."""
+    return rfc3339(case.now)
+
+
+def _with_conditions(case: Case, status: WorkItemStatus) -> WorkItemStatus:
+    conditions = status.conditions
+    for condition in _derived(case, status):
+        conditions = _put(conditions, condition)
+    return status.model_copy(update={"conditions": conditions, "observed_generation": case.item.metadata.generation})
+
+
+def _derived(case: Case, status: WorkItemStatus) -> tuple[Condition, ...]:
+    stage = status.stage
+    succeeded = {Stage.DONE: ("True", "Done"), Stage.CANCELLED: ("False", "Cancelled")}.get(
+        stage or Stage.CREATED, ("Unknown", "UnderWay")
+    )
+    at_work = stage not in TERMINAL and status.stalled is None and (status.active_run or status.transition) is not None
+    never_done = stage not in TERMINAL and status.stalled is None
+    approval = status.approval
+    return (
+        _condition(case, "Succeeded", status=succeeded[0], reason=succeeded[1], message=""),
+        _condition(
+            case,
+            "Reconciling",
+            status="True" if never_done else "False",
+            reason="AtWork" if at_work else ("Waiting" if never_done else "Resting"),
+            message="",
+        ),
+        _condition(
+            case,
+            "AwaitingApproval",
+            status="True" if approval is not None else "False",
+            reason="GateOpen" if approval is not None else "NoGateOpen",
+            message=approval.gate if approval is not None else "",
+        ),
+    )
+
+
+def _condition(case: Case, name: str, *, status: str, reason: str, message: str) -> Condition:
+    return Condition.model_validate(
+        {
+            "type": name,
+            "status": status,
+            "reason": reason,
+            "message": message[:1024],
+            "lastTransitionTime": case.now,
+        }
+    )
+
+
+def _put(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
+    """With one condition set; its time moves only when its status does."""
+    old = next((condition for condition in conditions if condition.type == new.type), None)
+    if old is not None and old.status == new.status:
+        new = new.model_copy(update={"last_transition_time": old.last_transition_time})
+    rest = [condition for condition in conditions if condition.type != new.type]
+    return tuple(sorted([*rest, new], key=lambda condition: condition.type))

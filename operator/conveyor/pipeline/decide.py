@@ -1,0 +1,114 @@
+"""The one decision: what to do next about an item, from what is known of it. Pure and total.
+
+The steps are asked in order; the first that has an answer decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conveyor.api.stages import TERMINAL, Stage
+from conveyor.api.workitem import Effect, StalledReason, WaitingReason
+from conveyor.pipeline import effects, runs
+from conveyor.pipeline.actions import Action, Settle, StopRun
+from conveyor.pipeline.case import Case, advanced, moved, settle, stall, wait
+from conveyor.pipeline.facts import Ticket
+from conveyor.pipeline.indication import StateMap
+from conveyor.pipeline.people import answer_request, read_ticket
+from conveyor.pipeline.pulls import merged_by_somebody, run_is_gone
+from conveyor.pipeline.work import WORK
+
+NEVER_SUPERSEDED = frozenset({Effect.MERGE, Effect.RATCHET, Effect.PRODUCTION, Effect.ROLLBACK})
+
+
+def decide(case: Case) -> Action:
+    """The next step. Storing an unchanged status is no write: `Settle` with nothing new means to wait."""
+    if case.item.metadata.deletion_timestamp is not None:
+        return Settle(case.status)
+    if case.status.stage is None:
+        status = moved(case, case.status, Stage.CREATED, cause="seen")
+        return settle(case, status, after=0.0, cause="seen")
+    for step in STEPS:
+        action = step(case)
+        if action is not None:
+            return action
+    return WORK[case.stage](case)
+
+
+def rest_at_the_end(case: Case) -> Action | None:
+    return settle(case, case.status) if case.stage in TERMINAL else None
+
+
+def leave_newer_work_alone(case: Case) -> Action | None:
+    """An intent of an operator newer than this one is not ours to touch."""
+    transition = case.status.transition
+    return Settle(case.status) if transition is not None and not effects.is_known(transition) else None
+
+
+def cancel(case: Case) -> Action | None:
+    """To `cancelled`, once no run is left; never out of a merge or a deploy."""
+    wanted = "spec.cancel is set" if case.item.spec.cancel else _ticket_cancelled(case)
+    transition = case.status.transition
+    if wanted is None or (transition is not None and transition.effect in NEVER_SUPERSEDED):
+        return None
+    run = case.status.active_run
+    if run is not None and not run_is_gone(case):
+        return StopRun(run, wanted)
+    status = moved(case, case.status, Stage.CANCELLED, cause=wanted).model_copy(update={"active_run": None})
+    return settle(case, status, cause="cancelled", notes=(advanced(case, Stage.CANCELLED, wanted),))
+
+
+def _ticket_cancelled(case: Case) -> str | None:
+    match case.facts.ticket, case.facts.states:
+        case Ticket() as ticket, StateMap() as states if states.is_cancelled(ticket.state_id):
+            return f"ticket {ticket.key} was cancelled"
+        case _:
+            return None
+
+
+def follow_transition(case: Case) -> Action | None:
+    transition = case.status.transition
+    return effects.follow(case, transition) if transition is not None else None
+
+
+def follow_run(case: Case) -> Action | None:
+    run = case.status.active_run
+    return runs.follow(case, run) if run is not None else None
+
+
+def stay_with_closed_ticket(case: Case) -> Action | None:
+    """A person closed the ticket before the item was done: nobody knows what is wanted now."""
+    match case.facts.ticket, case.facts.states:
+        case Ticket() as ticket, StateMap() as states:
+            ours = case.status.tracker is not None and ticket.state_id == case.status.tracker.indicated_state
+            if states.group_of(ticket.state_id) == "completed" and not ours:
+                text = f"ticket {ticket.key} was closed: set it to a starting state to go on, or cancel it"
+                return stall(case, StalledReason.TICKET_CLOSED, text)
+            return None
+        case _:
+            return None
+
+
+def stay_merged_by_agent(case: Case) -> Action | None:
+    return settle(case, case.status) if case.status.stalled == StalledReason.MERGED_BY_AGENT else None
+
+
+def hold(case: Case) -> Action | None:
+    if not case.item.spec.suspend:
+        return None
+    return wait(case, WaitingReason.SUSPENDED, f"spec.suspend is set: kubectl workitem resume {case.item.name}")
+
+
+STEPS: tuple[Callable[[Case], Action | None], ...] = (
+    rest_at_the_end,
+    leave_newer_work_alone,
+    answer_request,
+    cancel,
+    merged_by_somebody,
+    follow_transition,
+    follow_run,
+    stay_merged_by_agent,
+    stay_with_closed_ticket,
+    read_ticket,
+    hold,
+)

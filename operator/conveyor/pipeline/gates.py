@@ -1,0 +1,385 @@
+"""The gates: each looks at facts and says whether it holds for a commit. Adding one is an entry and a function.
+
+A gate that cannot be evaluated has not passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NoReturn
+
+from conveyor.api.answers import Verdict
+from conveyor.api.names import document_folder
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import Gate, LastRun, WaitingReason, WorkItemStatus
+from conveyor.pipeline.case import Case
+from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, PullRequest, Unknown
+
+
+class _NoTruthValue:
+    __slots__ = ()
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} has no truth value: take it apart with match")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed(_NoTruthValue):
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(_NoTruthValue):
+    """It does not hold, and waiting will not change that: work is needed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotEvaluated(_NoTruthValue):
+    """Nobody can say yet: it has not passed."""
+
+    reason: str
+    waiting: WaitingReason
+    silent: bool = False
+    """Nobody has said a word within the time limit."""
+
+
+Word = Passed | Failed | NotEvaluated
+GateFunction = Callable[[Case], Word]
+NOT_CONFIGURED = Passed("NotConfigured")
+
+
+def unreadable(fact: Unknown) -> NotEvaluated:
+    waiting = WaitingReason.TRACKER if fact.on == "Tracker" else WaitingReason.FORGE
+    return NotEvaluated(f"{fact.on} could not be read: {fact.reason}", waiting)
+
+
+def head_sha(case: Case) -> str:
+    """The head that gates speak about: the pull request's, else the branch's; empty where unknown."""
+    match case.facts.pull:
+        case PullRequest() as pull:
+            return pull.head_sha
+        case _:
+            pass
+    match case.facts.branch_head:
+        case str() as head:
+            return head
+        case _:
+            return ""
+
+
+def analysis_complete(case: Case) -> Word:
+    folder = document_folder(case.item.key)
+
+    def counts(path: str) -> bool:
+        rest = path.removeprefix(folder)
+        return path.startswith(folder) and not rest.startswith(("06-adr/", "07-"))
+
+    return _documents(case, counts, f"no file was added or changed under {folder}")
+
+
+def architecture_documented(case: Case) -> Word:
+    folder = document_folder(case.item.key)
+
+    def counts(path: str) -> bool:
+        return path.startswith(f"{folder}06-adr/") or path == f"{folder}07-infra-requirements.md"
+
+    return _documents(case, counts, f"no decision record was added or changed under {folder}06-adr/")
+
+
+def _documents(case: Case, counts: Callable[[str], bool], missing: str) -> Word:
+    match case.facts.changed:
+        case Unknown() as unknown:
+            return unreadable(unknown)
+        case files:
+            good = [file for file in files if _stays(file) and counts(file.path)]
+            return Passed(good[0].path[:200]) if good else Failed(missing)
+
+
+def _stays(file: ChangedFile) -> bool:
+    return file.status not in ("removed", "deleted")
+
+
+def pull_request_open(case: Case) -> Word:
+    match case.facts.pull:
+        case Unknown() as unknown:
+            return unreadable(unknown)
+        case None:
+            return NotEvaluated("there is no pull request", WaitingReason.FORGE)
+        case pull:
+            if pull.state == "open":
+                return Passed(f"#{pull.number}")
+            return NotEvaluated(f"#{pull.number} is {pull.state}", WaitingReason.FORGE)
+
+
+def ci_green(case: Case) -> Word:
+    gate = case.spec.gates.ci
+    if gate.mode == "None":
+        return NOT_CONFIGURED
+    match case.facts.statuses:
+        case Unknown() as unknown:
+            return unreadable(unknown)
+        case statuses:
+            return ci_word(
+                statuses,
+                contexts=gate.contexts,
+                creators=gate.creators,
+                agents=case.policy.agent_logins,
+                silent=_is_silent(case),
+            )
+
+
+def ci_word(
+    statuses: tuple[CommitStatus, ...],
+    *,
+    contexts: tuple[str, ...],
+    creators: tuple[str, ...],
+    agents: frozenset[str],
+    silent: bool,
+) -> Word:
+    """What one commit's statuses say. Without named contexts all that count must be green, and there must be one."""
+    counting = [
+        status
+        for status in statuses
+        if (status.creator in creators if creators else status.creator not in agents)
+        and (not contexts or status.context in contexts)
+    ]
+    missing = sorted(set(contexts) - {status.context for status in counting})
+    red = sorted({status.context for status in counting if status.state in ("failure", "error", "warning")})
+    if red:
+        return Failed(f"CI is red: {', '.join(red)}"[:256])
+    if not counting or missing:
+        named = ", ".join(missing) or "any context"
+        return NotEvaluated(f"no status yet of {named}"[:256], WaitingReason.CI, silent=silent)
+    unfinished = sorted({status.context for status in counting if status.state not in ("success", "skipped")})
+    if unfinished:
+        return NotEvaluated(f"CI is at work: {', '.join(unfinished)}"[:256], WaitingReason.CI)
+    return Passed(f"{len(counting)} green")
+
+
+def _is_silent(case: Case) -> bool:
+    """Whether the time limit has passed since we first looked at this head."""
+    seen = case.status.gate("ci_green")
+    if seen is None or seen.passed or seen.head_sha != head_sha(case):
+        return False
+    return case.now - seen.checked_time >= timedelta(seconds=case.spec.gates.ci.timeout_seconds)
+
+
+def review_approved(case: Case) -> Word:
+    match case.facts.pull:
+        case Unknown() as unknown:
+            return unreadable(unknown)
+        case None:
+            return NotEvaluated("there is no pull request", WaitingReason.FORGE)
+        case pull:
+            pass
+    match case.facts.reviews:
+        case Unknown() as unknown:
+            return unreadable(unknown)
+        case reviews:
+            return review_word(
+                reviews,
+                head=pull.head_sha,
+                carried=carried_heads(case, pull.head_sha),
+                needed=case.spec.gates.review.approvals,
+                reviewers=frozenset(case.spec.gates.review.reviewers) | _agent_reviewer(case),
+                excluded=case.policy.agent_logins - _agent_reviewer(case),
+            )
+
+
+def review_word(
+    reviews: tuple[ForgeReview, ...],
+    *,
+    head: str,
+    carried: frozenset[str],
+    needed: int,
+    reviewers: frozenset[str],
+    excluded: frozenset[str],
+) -> Word:
+    """The newest word of each reviewer; an approval counts for the head, or a commit with the same change, alone."""
+    newest: dict[str, ForgeReview] = {}
+    for review in reviews:
+        if review.state in ("APPROVED", "REQUEST_CHANGES") and review.author not in excluded and not review.dismissed:
+            newest[review.author] = review
+    if reviewers:
+        newest = {author: review for author, review in newest.items() if author in reviewers}
+    against = sorted(author for author, review in newest.items() if review.state == "REQUEST_CHANGES")
+    if against:
+        return Failed(f"changes requested by {', '.join(against)}"[:256])
+    good = [
+        author
+        for author, review in newest.items()
+        if review.official and (review.commit == head or review.commit in carried)
+    ]
+    if len(good) >= needed:
+        return Passed(f"approved by {', '.join(sorted(good))}"[:256])
+    return NotEvaluated(f"{len(good)} of {needed} approvals of this commit", WaitingReason.REVIEW)
+
+
+def carried_heads(case: Case, head: str) -> frozenset[str]:
+    """Earlier heads whose review still speaks about `head`: our own rebase with an unchanged change."""
+    match case.facts.change_id:
+        case str() as change if change:
+            return frozenset(
+                gate.head_sha
+                for gate in case.status.gates
+                if gate.name == "review_approved" and gate.change_id == change
+            ) - {head}
+        case _:
+            return frozenset()
+
+
+def _agent_reviewer(case: Case) -> frozenset[str]:
+    return frozenset({case.policy.reviewer_login}) if case.policy.reviewer_login else frozenset()
+
+
+def tests_passed(case: Case) -> Word:
+    """The tester's word for this very head, or one recorded for the same change."""
+    head = head_sha(case)
+    last = case.status.last_run
+    if _is_testers_pass(last) and last is not None and last.sha == head and head:
+        return Passed("the tester's answer")
+    recorded = case.status.gate("tests_passed")
+    if recorded is not None and recorded.passed and head and _same_change(case, recorded, head):
+        return Passed(recorded.reason)
+    return NotEvaluated("the tester has not passed this commit", WaitingReason.RUN)
+
+
+def _is_testers_pass(last: LastRun | None) -> bool:
+    return last is not None and last.stage == Stage.TESTING and last.verdict == Verdict.PASS
+
+
+def _same_change(case: Case, gate: Gate, head: str) -> bool:
+    if gate.head_sha == head:
+        return True
+    match case.facts.change_id:
+        case str() as change:
+            return bool(change) and gate.change_id == change
+        case Unknown():
+            return False
+
+
+def analysis_approved(case: Case) -> Word:
+    return _approved(case, "analysis_approved", auto=case.spec.gates.approval.analysis == "Auto")
+
+
+def deploy_approved(case: Case) -> Word:
+    return _approved(case, "deploy_approved", auto=case.spec.gates.approval.deploy == "Auto")
+
+
+def _approved(case: Case, name: str, *, auto: bool) -> Word:
+    """A person's recorded verdict, by verb or ticket (`people`), for this head or the same change."""
+    if auto:
+        return Passed("Auto")
+    recorded = case.status.gate(name)
+    head = head_sha(case)
+    if recorded is not None and recorded.passed and head and _same_change(case, recorded, head):
+        return Passed(recorded.reason)
+    return NotEvaluated("a person has to approve", WaitingReason.APPROVAL)
+
+
+def branch_mergeable(case: Case) -> Word:
+    """The head contains the base's newest commit, so that the base can be fast-forwarded to exactly it."""
+    match case.facts.base_in_head:
+        case Unknown() as unknown:
+            return unreadable(unknown)
+        case True:
+            return Passed("the head contains the base")
+        case _:
+            return Failed("the base has moved")
+
+
+def not_configured(_: Case) -> Word:
+    return NOT_CONFIGURED
+
+
+GATES: Mapping[str, GateFunction] = {
+    "analysis_complete": analysis_complete,
+    "analysis_approved": analysis_approved,
+    "architecture_documented": architecture_documented,
+    "pull_request_open": pull_request_open,
+    "ci_green": ci_green,
+    "review_approved": review_approved,
+    "tests_passed": tests_passed,
+    "deploy_approved": deploy_approved,
+    "branch_mergeable": branch_mergeable,
+    "image_fresh": not_configured,
+    "staging_healthy": not_configured,
+    "coverage_ratchet": not_configured,
+}
+
+GATES_TO_LEAVE: Mapping[Stage, tuple[str, ...]] = {
+    Stage.ANALYSIS: ("analysis_complete", "analysis_approved"),
+    Stage.ARCHITECTURE: ("architecture_documented",),
+    Stage.DEVELOPMENT: ("pull_request_open", "ci_green"),
+    Stage.REVIEW: ("review_approved",),
+    Stage.TESTING: ("tests_passed",),
+    Stage.DEPLOY_STAGING: (
+        "pull_request_open",
+        "ci_green",
+        "review_approved",
+        "tests_passed",
+        "deploy_approved",
+        "branch_mergeable",
+        "image_fresh",
+        "staging_healthy",
+        "coverage_ratchet",
+    ),
+}
+"""What must hold to go on from a stage; before the merge everything that speaks about the head once more."""
+
+
+def evaluate(case: Case, stage: Stage) -> tuple[tuple[str, Word], ...]:
+    """The words of a stage's gates in order, up to and with the first that has not passed."""
+    words: list[tuple[str, Word]] = []
+    for name in GATES_TO_LEAVE[stage]:
+        word = GATES[name](case)
+        words.append((name, word))
+        match word:
+            case Passed():
+                continue
+            case Failed() | NotEvaluated():
+                break
+    return tuple(words)
+
+
+def first_open(words: tuple[tuple[str, Word], ...]) -> tuple[str, Failed | NotEvaluated] | None:
+    """The gate that holds the item, None where all passed."""
+    for name, word in words:
+        match word:
+            case Passed():
+                continue
+            case Failed() | NotEvaluated():
+                return name, word
+    return None
+
+
+def recorded(case: Case, status: WorkItemStatus, words: tuple[tuple[str, Word], ...]) -> WorkItemStatus:
+    """The status with these words in it; one that has not changed keeps its time, so that nothing is written for it."""
+    gates = {gate.name: gate for gate in status.gates}
+    head, change = head_sha(case), _change(case)
+    for name, word in words:
+        new = Gate(
+            name=name,
+            passed=isinstance(word, Passed),
+            head_sha=head,
+            change_id=change,
+            reason=word.reason[:256],
+            checked_time=case.now,
+        )
+        old = gates.get(name)
+        same = old is not None and (old.passed, old.head_sha, old.reason) == (new.passed, new.head_sha, new.reason)
+        if not same or (old is not None and change and old.change_id != change):
+            gates[name] = new
+    return status.model_copy(update={"gates": tuple(gates[name] for name in sorted(gates))})
+
+
+def _change(case: Case) -> str:
+    match case.facts.change_id:
+        case str() as change:
+            return change
+        case Unknown():
+            return ""

@@ -1,0 +1,85 @@
+"""The situations a pull request can be in behind our back."""
+
+from __future__ import annotations
+
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import Effect, StalledReason
+from conveyor.pipeline.actions import Action, StopRun
+from conveyor.pipeline.case import Case, advanced, moved, settle, stall
+from conveyor.pipeline.facts import JobFact, JobState, PullRequest
+
+BEFORE_MERGE = frozenset({Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING})
+
+
+def head_moved(case: Case, pull: PullRequest) -> bool:
+    """Whether the head is another commit than the one on record, and not our own rebase of it."""
+    if not case.status.head_sha or pull.head_sha == case.status.head_sha:
+        return False
+    match case.facts.change_id:
+        case str() as change if change and change == case.status.change_id:
+            return False
+        case _:
+            return True
+
+
+def pull_trouble(case: Case) -> Action | None:
+    """A recorded pull request that cannot go on as it is; None where it is open, as it should be, or unread."""
+    recorded = case.status.pull_request
+    match case.facts.pull:
+        case None if recorded is not None:
+            text = f"pull request #{recorded.number} is gone: resume opens another"
+            return stall(case, StalledReason.PULL_REQUEST_CLOSED, text, after=60.0)
+        case PullRequest() as pull if recorded is not None:
+            return _trouble(case, pull)
+        case _:
+            return None
+
+
+def _trouble(case: Case, pull: PullRequest) -> Action | None:
+    if pull.merged:
+        return None
+    if pull.state != "open":
+        text = f"pull request #{pull.number} was closed: reopen it, or resume to open another"
+        return stall(case, StalledReason.PULL_REQUEST_CLOSED, text, after=60.0)
+    if pull.head != case.status.branch:
+        text = f"branch {case.status.branch} is gone: push it again"
+        return stall(case, StalledReason.BRANCH_GONE, text, after=60.0)
+    if pull.base != case.status.base_branch or case.status.base_branch != case.spec.forge.default_branch:
+        wanted = case.spec.forge.default_branch
+        text = f"pull request #{pull.number} goes to {pull.base}, not to {wanted}: retarget it, or resume to accept it"
+        return stall(case, StalledReason.BASE_RENAMED, text, after=60.0)
+    return None
+
+
+def merged_by_somebody(case: Case) -> Action | None:
+    """The recorded pull request was merged, and not by an intent of ours: the item is done, unless an agent did it."""
+    transition = case.status.transition
+    if case.stage not in BEFORE_MERGE or case.status.merge_sha or case.status.pull_request is None:
+        return None
+    if transition is not None and transition.effect == Effect.MERGE:
+        return None
+    match case.facts.pull:
+        case PullRequest() as pull if pull.merged:
+            pass
+        case _:
+            return None
+    if case.status.active_run is not None and not run_is_gone(case):
+        return StopRun(case.status.active_run, "the pull request was merged by somebody")
+    if pull.merged_by in case.policy.agent_logins:
+        text = f"pull request #{pull.number} was merged by {pull.merged_by}, an agent: check it, then override to done"
+        status = case.status.model_copy(update={"active_run": None})
+        return stall(case, StalledReason.MERGED_BY_AGENT, text, status=status)
+    cause = f"#{pull.number} was merged by {pull.merged_by or 'somebody'}"
+    status = moved(case, case.status, Stage.DONE, cause=cause).model_copy(
+        update={"active_run": None, "merge_sha": pull.merge_sha or pull.head_sha, "head_sha": pull.head_sha}
+    )
+    return settle(case, status, cause="external merge", notes=(advanced(case, Stage.DONE, cause),))
+
+
+def run_is_gone(case: Case) -> bool:
+    """Whether the recorded run's Job is known to be at its end or away, with no pod left at work."""
+    match case.facts.run_job:
+        case JobFact() as job:
+            return job.state in (JobState.MISSING, JobState.ENDED)
+        case _:
+            return False

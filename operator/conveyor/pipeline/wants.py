@@ -1,0 +1,84 @@
+"""Which facts a decision about an item will ask for, so that nothing else is read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.stages import TERMINAL, Stage
+from conveyor.api.workitem import Effect
+from conveyor.pipeline.lane import Lane
+
+
+class Want(StrEnum):
+    """A fact of `Facts`; BRANCH is the branch's head, BASE the base's."""
+
+    RUN_JOB = "run_job"
+    EFFECT_JOB = "effect_job"
+    TICKET = "ticket"
+    STATES = "states"
+    BRANCH = "branch_head"
+    BASE = "base_head"
+    CHANGED = "changed"
+    PULL = "pull"
+    CHANGE_ID = "change_id"
+    STATUSES = "statuses"
+    REVIEWS = "reviews"
+    HEAD_IN_BASE = "head_in_base"
+    BASE_IN_HEAD = "base_in_head"
+
+
+_OF_EFFECT: dict[Effect, frozenset[Want]] = {
+    Effect.CUT_BRANCH: frozenset({Want.BRANCH}),
+    Effect.OPEN_PULL_REQUEST: frozenset({Want.PULL}),
+    Effect.MERGE: frozenset({Want.PULL, Want.BASE, Want.HEAD_IN_BASE}),
+    Effect.PRODUCTION: frozenset({Want.EFFECT_JOB}),
+}
+_OF_STAGE: dict[Stage, frozenset[Want]] = {
+    Stage.ANALYSIS: frozenset({Want.BRANCH, Want.CHANGED}),
+    Stage.ARCHITECTURE: frozenset({Want.BRANCH, Want.CHANGED}),
+    Stage.DEVELOPMENT: frozenset({Want.BRANCH, Want.CHANGED, Want.PULL, Want.CHANGE_ID, Want.STATUSES}),
+    Stage.REVIEW: frozenset({Want.PULL, Want.CHANGE_ID, Want.REVIEWS}),
+    Stage.TESTING: frozenset({Want.PULL, Want.CHANGE_ID}),
+    Stage.DEPLOY_STAGING: frozenset(
+        {Want.PULL, Want.CHANGE_ID, Want.STATUSES, Want.REVIEWS, Want.BASE, Want.BASE_IN_HEAD}
+    ),
+}
+
+
+def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket: bool) -> frozenset[Want]:
+    """What to read for this pass. `look_at_ticket`: somebody says that the ticket has changed."""
+    status = item.status
+    if status.stage is None or status.stage in TERMINAL or item.metadata.deletion_timestamp is not None:
+        return frozenset()
+    ticket = frozenset({Want.TICKET, Want.STATES}) if item.spec.source is not None else frozenset()
+    if status.transition is not None:
+        return _OF_EFFECT.get(status.transition.effect, frozenset()) | (ticket if look_at_ticket else frozenset())
+    if status.active_run is not None:
+        pull = frozenset({Want.PULL}) if status.pull_request is not None else frozenset()
+        return frozenset({Want.RUN_JOB}) | pull | (ticket if look_at_ticket else frozenset())
+    if status.stage == Stage.CREATED:
+        return frozenset({Want.BRANCH, Want.BASE}) | ticket if may_start(lane) else frozenset()
+    waits_for_person = status.approval is not None or status.stalled is not None or _gate_ahead(item, repository)
+    return _OF_STAGE.get(status.stage, frozenset()) | (ticket if look_at_ticket or waits_for_person else frozenset())
+
+
+def may_start(lane: Lane) -> bool:
+    """Whether nothing that the cache knows holds a waiting item back."""
+    held = lane.freeze is not None or bool(lane.occupied_by) or bool(lane.cycle) or not lane.first
+    return lane.ready and not held and all(needed.state == "done" for needed in lane.dependencies)
+
+
+def _gate_ahead(item: WorkItem, repository: Repository) -> bool:
+    """Whether the stage's human gate may have to be opened now, for which the ticket is read just before."""
+    approval = repository.spec.gates.approval
+    ahead = {
+        Stage.ANALYSIS: approval.analysis == "Person" and _not_passed(item, "analysis_approved"),
+        Stage.DEPLOY_STAGING: approval.deploy == "Person" and _not_passed(item, "deploy_approved"),
+    }
+    return ahead.get(item.status.stage or Stage.CREATED, False)
+
+
+def _not_passed(item: WorkItem, gate: str) -> bool:
+    found = item.status.gate(gate)
+    return found is None or not found.passed
