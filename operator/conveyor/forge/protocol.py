@@ -46,8 +46,9 @@ class Forge(Protocol):
     async def merge(self, number: int, *, head: str) -> None:
         """Fast-forward the base to exactly `head`.
 
-        A return is no proof (Gitea answers 200 to a second call as well): read the base. Unavailable: the forge still checks
-        the pull request, try later. Conflict: head or base moved. Refused: protection, rights or style forbid it.
+        A return is no proof (Gitea answers 200 to a second call as well): read the base. Unavailable: the forge still
+        checks the pull request, or it conflicts, try later. Conflict: head or base moved, or it is merged. Refused:
+        protection, rights or style forbid it.
         """
 
     async def mark_merged(self, number: int, *, commit: str) -> None:
