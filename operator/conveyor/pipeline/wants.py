@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from conveyor.api.answers import Verdict
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.stages import TERMINAL, Stage
+from conveyor.api.stages import ROLE_OF_STAGE, TERMINAL, Stage
 from conveyor.api.workitem import Effect
 from conveyor.pipeline.lane import Lane
 
@@ -59,8 +60,19 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
         return frozenset({Want.RUN_JOB}) | pull | (ticket if look_at_ticket else frozenset())
     if status.stage == Stage.CREATED:
         return frozenset({Want.BRANCH, Want.BASE}) | ticket if may_start(lane) else frozenset()
+    if not _role_has_passed(item):
+        pull = frozenset({Want.PULL}) if status.pull_request is not None else frozenset()
+        return pull | (ticket if look_at_ticket else frozenset())
     waits_for_person = status.approval is not None or status.stalled is not None or _gate_ahead(item, repository)
     return _OF_STAGE.get(status.stage, frozenset()) | (ticket if look_at_ticket or waits_for_person else frozenset())
+
+
+def _role_has_passed(item: WorkItem) -> bool:
+    """Whether the stage's gates may be asked at all; else its role works first, or a person is asked."""
+    stage, last = item.status.stage, item.status.last_run
+    if stage not in ROLE_OF_STAGE:
+        return True
+    return last is not None and last.stage == stage and last.verdict == Verdict.PASS
 
 
 def may_start(lane: Lane) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from conveyor.api.names import branch_name
+from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, Effect, StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Admit, Discard
 from conveyor.pipeline.budgets import CAUSE_OF_STAGE
 from conveyor.pipeline.case import Case, advanced, settle, stall, wait
 from conveyor.pipeline.effects import Target, intended
-from conveyor.pipeline.facts import PullRequest, Unknown
+from conveyor.pipeline.facts import Fact, PullRequest, Ticket, Unknown
 from conveyor.pipeline.gates import Failed, NotEvaluated, evaluate, first_open, recorded
 from conveyor.pipeline.lane import DependencyState
 from conveyor.pipeline.people import ask, with_status
@@ -47,6 +48,15 @@ def created(case: Case) -> Action:
     return _start(case, case.status.branch or branch_name(case.item.key, title))
 
 
+def planned_branch(item: WorkItem, ticket: Fact[Ticket | None]) -> str | None:
+    """The branch an item in `created` would get; None while its title is not known."""
+    if item.status.branch is not None:
+        return item.status.branch
+    if item.spec.source is None:
+        return branch_name(item.key, item.spec.title or "")
+    return branch_name(item.key, ticket.name) if isinstance(ticket, Ticket) else None
+
+
 def _wanted(case: Case) -> Action | str:
     """The ticket's title if it is to be started, else what to do instead."""
     ticket, states = case.facts.ticket, case.facts.states
@@ -66,18 +76,18 @@ def _poll(case: Case) -> float:
 
 
 def _held_back(case: Case) -> Action | None:
+    """What the cache knows to be in the way. Only the head of a lane says more than that others go first."""
     lane = case.facts.lane
-    if not lane.ready:
-        return wait(case, WaitingReason.FORGE, f"the Repository is not Ready: {lane.not_ready}", on=_repository(case))
     held = _dependencies(case)
     if held is not None:
         return held
+    if lane.occupied_by or not lane.first:
+        text = "an earlier item of the repository goes first: kubectl workitem queue shows the order"
+        return wait(case, WaitingReason.EARLIER_ITEM, text, on=_repository(case))
+    if not lane.ready:
+        return wait(case, WaitingReason.FORGE, f"the Repository is not Ready: {lane.not_ready}", on=_repository(case))
     if lane.freeze is not None:
         return wait(case, WaitingReason.REPOSITORY_FROZEN, f"frozen: {lane.freeze.reason}", on=_repository(case))
-    if lane.occupied_by or not lane.first:
-        return wait(
-            case, WaitingReason.EARLIER_ITEM, "an earlier item of the repository goes first", on=_repository(case)
-        )
     return None
 
 
