@@ -1,6 +1,13 @@
-"""Shared by all tests: asynchronous ones run on asyncio."""
+"""Shared by all tests: asynchronous ones run on asyncio, and those that need real servers find them as fixtures."""
 
 import pytest
+
+pytest_plugins = ["tests.cluster.fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--kubeconfig`, `--kind-bin`, `--kind-image` and `--keep-cluster` come with pytest-kind."""
+    parser.addoption("--kind", action="store_true", help="run the tests on a cluster made by kind")
 
 
 @pytest.fixture(scope="session")

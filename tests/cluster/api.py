@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import aiohttp
 import httpx
+
 from tests.cluster import kubeconfig as kubeconfigs
 
 Object = dict[str, Any]

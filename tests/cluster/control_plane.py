@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+
 from tests.cluster import binaries, kubeconfig
 from tests.cluster.api import ApiError, Kube
 from tests.cluster.processes import Server, ServerFailedError, free_ports

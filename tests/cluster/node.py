@@ -22,6 +22,8 @@ from tests.cluster.pod_run import ImageSpec, PodRun, lost
 from tests.cluster.pod_status import MAX_MESSAGE, TERMINAL, Running, State, Terminated, initial_states, pod_status
 from tests.cluster.processes import temporary_directory
 
+__all__ = ["ImageSpec", "Outcome", "Pod", "ProcessNode", "Script", "ScriptedNode", "scripted_states"]
+
 Pod = Object
 
 

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import aiohttp
+
 from tests.cluster.api import STRATEGIC, ApiError
 from tests.cluster.pod_api import PodApi
 from tests.cluster.pod_inputs import ADDRESS, Object

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import aiohttp
+
 from tests.cluster.api import STRATEGIC, ApiError, AsyncKube
 from tests.cluster.pod_inputs import Object
 
