@@ -15,18 +15,25 @@ find_python() {
   exit 1
 }
 
-# The virtual environment, made anew when the lock, the project's metadata or the place of the checkout changes.
+# made_from FILE TEXT: whether FILE says that its neighbours were made from TEXT.
+made_from() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
+
+# The virtual environment, made anew when the lock or the place of the checkout changes.
 prepare_venv() {
-  local python want
+  local python lock project
   python=$(find_python)
-  want=$({ cat requirements.lock pyproject.toml; "$python" --version; pwd; } | sha256sum)
-  if [ "$(cat .venv/made-from 2>/dev/null)" != "$want" ]; then
+  lock=$({ cat requirements.lock; "$python" --version; pwd; } | sha256sum)
+  project=$(sha256sum <pyproject.toml)
+  if ! made_from .venv/lock "$lock"; then
     say "==> making the virtual environment from requirements.lock (about a minute)"
     rm -rf .venv
     "$python" -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    printf '%s\n' "$lock" >.venv/lock
+  fi
+  if ! made_from .venv/project "$project"; then
     .venv/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-    printf '%s\n' "$want" >.venv/made-from
+    printf '%s\n' "$project" >.venv/project
   fi
   export PATH="$PWD/.venv/bin:$PATH" VIRTUAL_ENV="$PWD/.venv"
 }

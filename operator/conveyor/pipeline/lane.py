@@ -79,14 +79,14 @@ def dependency_state(stage: Stage | None, *, present: bool) -> DependencyState:
             return DependencyState.OPEN
 
 
-def find_cycle(start: str, dependencies: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def find_cycle(start: str, dependencies: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
     """A shortest cycle through `start`, in order and without repeating it at the end; empty where there is none."""
     came_from: dict[str, str] = {}
     frontier = [start]
     while frontier:
         following: list[str] = []
         for name in frontier:
-            for needed in dependencies.get(name, ()):
+            for needed in dependencies(name):
                 if needed == start:
                     return _path(came_from, start, name)
                 if needed not in came_from:

@@ -1,0 +1,116 @@
+"""Forge and tracker of each Repository, made from its Secrets and kept for a while."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from conveyor.api.objects import Repository
+from conveyor.api.repository import Forge, Tracker
+from conveyor.cluster.protocol import Cluster, Key
+from conveyor.forge import gitea
+from conveyor.forge.protocol import Forge as ForgeClient
+from conveyor.tracker import plane
+from conveyor.tracker.budget import Budget
+from conveyor.tracker.protocol import Tracker as TrackerClient
+from conveyor.web.hosts import AllowedHosts
+
+T = TypeVar("T")
+
+SECRET_SECONDS = 30.0
+"""How long a Secret is believed before it is read again: a rotated token is in use within that time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[T]):
+    fingerprint: str
+    read: float
+    client: T
+
+
+class _Shelf(Generic[T]):
+    """Clients by Repository, made anew when the spec or the Secret behind one has changed."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float]) -> None:
+        self._cluster, self._clock = cluster, clock
+        self._kept: dict[Key, _Kept[T]] = {}
+
+    async def get(self, key: Key, spec: Forge | Tracker, make: Callable[[Mapping[str, str]], T]) -> T:
+        kept, now = self._kept.get(key), self._clock()
+        if kept is not None and now - kept.read < SECRET_SECONDS:
+            return kept.client
+        secret = await self._cluster.secret(Key(key.namespace, spec.credentials_secret_ref.name))
+        fingerprint = _fingerprint(spec.model_dump_json(), secret)
+        client = kept.client if kept is not None and kept.fingerprint == fingerprint else make(secret)
+        self._kept[key] = _Kept(fingerprint, now, client)
+        return client
+
+    def forget(self, key: Key) -> None:
+        self._kept.pop(key, None)
+
+
+class Connections:
+    """Raises `conveyor.web.errors` where a Secret is missing or wrong: the caller shows it on the Repository."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        allowed: AllowedHosts,
+        clock: Callable[[], float],
+        requests_per_minute: int,
+        states_ttl: float,
+    ) -> None:
+        self._allowed, self._clock = allowed, clock
+        self._requests_per_minute, self._states_ttl = requests_per_minute, states_ttl
+        self._forges: _Shelf[ForgeClient] = _Shelf(cluster, clock)
+        self._trackers: _Shelf[TrackerClient] = _Shelf(cluster, clock)
+        self._budgets: dict[str, Budget] = {}
+
+    async def forge(self, repository: Repository) -> ForgeClient:
+        """The forge with the operator's own token."""
+        spec = repository.spec.forge
+        return await self._forges.get(
+            _key(repository), spec, lambda secret: gitea.connect(spec, secret, allowed=self._allowed)
+        )
+
+    async def tracker(self, repository: Repository) -> TrackerClient | None:
+        """The tracker; None for a Repository without one."""
+        spec = repository.spec.tracker
+        if spec is None:
+            return None
+        return await self._trackers.get(_key(repository), spec, lambda secret: self._plane(spec, secret))
+
+    def forget(self, repository: Key) -> None:
+        """The Repository is gone, or its Secrets are to be read anew now."""
+        self._forges.forget(repository)
+        self._trackers.forget(repository)
+
+    def _plane(self, spec: Tracker, secret: Mapping[str, str]) -> TrackerClient:
+        return plane.connect(
+            spec,
+            secret,
+            allowed=self._allowed,
+            budget=self._budget(secret.get("token", "")),
+            clock=self._clock,
+            states_ttl=self._states_ttl,
+        )
+
+    def _budget(self, token: str) -> Budget:
+        """Plane counts requests by token: whoever shares it shares the budget."""
+        name = hashlib.sha256(token.encode()).hexdigest()
+        if name not in self._budgets:
+            self._budgets[name] = Budget(self._requests_per_minute, clock=self._clock)
+        return self._budgets[name]
+
+
+def _key(repository: Repository) -> Key:
+    return Key(repository.metadata.namespace, repository.name)
+
+
+def _fingerprint(spec: str, secret: Mapping[str, str]) -> str:
+    """Tells a changed Secret without keeping its text."""
+    text = spec + "\0".join(f"{key}={secret[key]}" for key in sorted(secret))
+    return hashlib.sha256(text.encode()).hexdigest()

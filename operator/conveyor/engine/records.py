@@ -1,0 +1,224 @@
+"""Slim records of the objects watched: what the queue, the lane and `/queue` need, and the whole as compact JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from conveyor.api.annotations import (
+    LABEL_EFFECT,
+    LABEL_WORKITEM,
+    LABEL_WORKITEM_UID,
+    RESULT_FINALIZER,
+    HintClass,
+    hints,
+)
+from conveyor.api.names import key_of_item
+from conveyor.api.stages import TERMINAL, Stage
+from conveyor.cluster.protocol import JSONObject, Key
+from conveyor.pipeline.lane import Waiter
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecord:
+    """A WorkItem. `body` is parsed again when a pass needs the whole."""
+
+    key: Key
+    uid: str
+    version: int
+    repository: str
+    stage: Stage | None
+    created: datetime
+    item_key: str
+    priority: int
+    dependencies: tuple[str, ...]
+    suspended: bool
+    stalled: str
+    waiting: str
+    role: str
+    """The role of the run at work; empty: none."""
+    transition: str
+    """The effect under way; empty: none."""
+    issue_id: str
+    branch: str
+    head_sha: str
+    hints: tuple[tuple[HintClass, str], ...]
+    invalid: str
+    """Why the object cannot be read; it then counts as under way in its own repository only."""
+    body: bytes
+
+    @property
+    def under_way(self) -> bool:
+        return bool(self.invalid) or (self.stage is not None and self.stage != Stage.CREATED and not self.terminal)
+
+    @property
+    def terminal(self) -> bool:
+        return self.stage in TERMINAL
+
+    @property
+    def waits(self) -> bool:
+        return not self.invalid and self.stage in (None, Stage.CREATED)
+
+    def waiter(self) -> Waiter:
+        return Waiter(
+            name=self.key.name,
+            uid=self.uid,
+            key=self.item_key,
+            priority=self.priority,
+            created=self.created,
+            dependencies=self.dependencies,
+            suspended=self.suspended,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRecord:
+    key: Key
+    uid: str
+    version: int
+    project_id: str
+    forge: str
+    """url/owner/name: two Repositories with the same are twins."""
+    created: datetime
+    hints: tuple[tuple[HintClass, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A Job with our labels."""
+
+    key: Key
+    uid: str
+    version: int
+    item: Key
+    item_uid: str
+    effect: str
+    finished: bool
+    has_ttl: bool
+    has_finalizer: bool
+
+
+def slim(obj: JSONObject) -> bytes:
+    """The object without what no decision reads, as compact JSON."""
+    metadata = {key: value for key, value in obj.get("metadata", {}).items() if key != "managedFields"}
+    kept = {"metadata": metadata, "spec": obj.get("spec", {}), "status": obj.get("status", {})}
+    return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def key_of(obj: JSONObject) -> Key:
+    return Key(namespace=obj["metadata"].get("namespace", ""), name=obj["metadata"]["name"])
+
+
+def version_of(obj: JSONObject) -> int:
+    """The resourceVersion: those of one resource can be compared as integers (documented since Kubernetes 1.35, true before)."""
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def item_record(obj: JSONObject) -> ItemRecord:
+    """Read tolerantly: whatever the store holds, the record says what is wrong instead of raising."""
+    invalid = ""
+    spec, status = _dict(obj, "spec"), _dict(obj, "status")
+    stage: Stage | None = None
+    try:
+        stage = Stage(status["stage"]) if "stage" in status else None
+    except ValueError:
+        invalid = f"unknown stage {str(status['stage'])[:40]!r}: an operator newer than this one may have written it"
+    source = _dict(spec, "source")
+    key = key_of(obj)
+    return ItemRecord(
+        key=key,
+        uid=obj["metadata"]["uid"],
+        version=version_of(obj),
+        repository=str(_dict(spec, "repositoryRef").get("name", "")),
+        stage=stage,
+        created=_time(obj["metadata"].get("creationTimestamp")),
+        item_key=key_of_item(key.name, str(source["key"]) if "key" in source else None),
+        priority=_int(spec.get("priority")),
+        dependencies=_dependencies(spec, status),
+        suspended=spec.get("suspend") is True,
+        stalled=_stalled(status),
+        waiting=str(_dict(status, "waiting").get("reason", "")),
+        role=str(_dict(status, "activeRun").get("role", "")),
+        transition=str(_dict(status, "transition").get("effect", "")),
+        issue_id=str(source.get("issueID", "")),
+        branch=str(status.get("branch", "")),
+        head_sha=str(status.get("headSHA", "")),
+        hints=_hints(obj),
+        invalid=invalid,
+        body=slim(obj),
+    )
+
+
+def repository_record(obj: JSONObject) -> RepositoryRecord:
+    spec = _dict(obj, "spec")
+    forge = _dict(spec, "forge")
+    return RepositoryRecord(
+        key=key_of(obj),
+        uid=obj["metadata"]["uid"],
+        version=version_of(obj),
+        project_id=str(_dict(spec, "tracker").get("projectID", "")),
+        forge="/".join(str(forge.get(part, "")).rstrip("/").lower() for part in ("url", "owner", "name")),
+        created=_time(obj["metadata"].get("creationTimestamp")),
+        hints=_hints(obj),
+        body=slim(obj),
+    )
+
+
+def job_record(obj: JSONObject) -> JobRecord:
+    metadata, key = obj["metadata"], key_of(obj)
+    labels = _dict(metadata, "labels")
+    conditions = _dict(obj, "status").get("conditions") or []
+    return JobRecord(
+        key=key,
+        uid=metadata["uid"],
+        version=version_of(obj),
+        item=Key(namespace=key.namespace, name=str(labels.get(LABEL_WORKITEM, ""))),
+        item_uid=str(labels.get(LABEL_WORKITEM_UID, "")),
+        effect=str(labels.get(LABEL_EFFECT, "")),
+        finished=any(_ended(condition) for condition in conditions),
+        has_ttl="ttlSecondsAfterFinished" in _dict(obj, "spec"),
+        has_finalizer=RESULT_FINALIZER in (metadata.get("finalizers") or []),
+    )
+
+
+def _ended(condition: Mapping[str, Any]) -> bool:
+    return condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
+
+
+def _dict(obj: Mapping[str, Any], field: str) -> dict[str, Any]:
+    value = obj.get(field)
+    return value if isinstance(value, dict) else {}
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _time(value: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return EPOCH
+
+
+def _stalled(status: Mapping[str, Any]) -> str:
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "Stalled" and condition.get("status") == "True":
+            return str(condition.get("reason", ""))
+    return ""
+
+
+def _dependencies(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[str, ...]:
+    named = [*(spec.get("dependsOn") or []), *(status.get("dependencies") or [])]
+    return tuple(sorted({str(entry["name"]) for entry in named if isinstance(entry, dict) and "name" in entry}))
+
+
+def _hints(obj: JSONObject) -> tuple[tuple[HintClass, str], ...]:
+    annotations = _dict(obj["metadata"], "annotations")
+    return tuple(sorted(hints({key: value for key, value in annotations.items() if isinstance(value, str)}).items()))
