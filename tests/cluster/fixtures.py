@@ -18,18 +18,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.cluster import binaries
 from tests.cluster.api import ApiError, Kube
 from tests.cluster.choose import Choice, Cluster, ClusterRefusedError
 from tests.cluster.choose import cluster as chosen_cluster
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.crds import NoCrdsError
+from tests.cluster.crds import install as install_crds
 from tests.cluster.gitea import Gitea, Repository
 from tests.cluster.node import ProcessNode
 from tests.cluster.processes import temporary_directory
 
-CRDS = Path(__file__).parents[2] / "crds"
 _MARKED_BY = {"cluster": {"kubeconfig", "control_plane"}, "gitea": {"gitea"}}
 
 
@@ -99,24 +99,11 @@ def kube(kubeconfig: Path) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def crds(kube: Kube) -> None:
-    """Installed and served. The files are made by `scripts/generate`; a test that needs them fails without."""
-    files = sorted(CRDS.glob("*.yaml"))
-    if not files:
-        pytest.fail(f"there are no CRDs in {CRDS}; generate them first", pytrace=False)
-    for document in (document for file in files for document in yaml.safe_load_all(file.read_text()) if document):
-        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{document['metadata']['name']}"
-        kube.apply(path, document)
-        _until_established(kube, path)
-
-
-def _until_established(kube: Kube, path: str) -> None:
-    end, conditions = time.monotonic() + 30, []
-    while time.monotonic() < end:
-        conditions = kube.get(path).get("status", {}).get("conditions", [])
-        if any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"{path} was not established in 30 s: {conditions}")
+    """Installed and served; a test that needs them fails when they have not been generated."""
+    try:
+        install_crds(kube)
+    except NoCrdsError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture
