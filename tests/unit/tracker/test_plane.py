@@ -155,6 +155,11 @@ async def test_no_watermark_reads_every_ticket_to_the_last_page(
     assert keys(await plane.changed_since(watermark)) == [f"ET-{number}" for number in range(230, 0, -1)]
 
 
+async def test_descriptions_are_not_asked_for_in_lists(plane: Plane, fake: FakePlane) -> None:
+    await plane.changed_since("")
+    assert "fields=id%2Csequence_id%2Cstate%2Cupdated_at" in fake.requests[0][1]
+
+
 async def test_reading_stops_at_the_page_that_reaches_behind_the_watermark(
     plane: Plane, fake: FakePlane, project: Project
 ) -> None:
@@ -320,3 +325,11 @@ async def test_state_can_be_set_when_reads_have_used_their_half(
         await plane.identifier()
     await plane.set_state(ticket.id, project.state("Blocked").id)
     assert fake.state_of(ticket.id) == "Blocked"
+
+
+async def test_what_others_use_of_the_token_is_left_to_them(plane: Plane, fake: FakePlane, clock: ManualClock) -> None:
+    fake.limit.served[fake.api_key] = [clock.now()] * 56
+    await plane.identifier()
+    await plane.identifier()
+    with pytest.raises(RateLimited, match="nothing was sent"):
+        await plane.identifier()

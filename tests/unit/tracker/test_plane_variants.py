@@ -7,11 +7,11 @@ import pytest
 
 from conveyor.tracker.budget import Budget
 from conveyor.tracker.plane_wire import allowance
-from conveyor.web.errors import Ambiguous, Unavailable
+from conveyor.web.errors import Ambiguous, NotFound, Unavailable
 from tests.fakes.plane import FakePlane
 from tests.fakes.plane_records import Project
 from tests.unit.tracker.clients import Connect
-from tests.unit.tracker.transports import OldNames, answers, page
+from tests.unit.tracker.transports import OldNames, answers, page, pages
 
 ITEM = {
     "id": "i1",
@@ -48,6 +48,14 @@ async def test_older_name_is_remembered(connect: Connect, fake: FakePlane, proje
 
 async def test_ticket_that_is_gone_on_an_older_server_is_gone(connect: Connect) -> None:
     assert await connect(transport=OldNames()).ticket("gone") is None
+
+
+async def test_name_is_looked_for_once(connect: Connect, fake: FakePlane) -> None:
+    plane = connect()
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            await plane.set_state("gone", "s1")
+    assert [method for method, _ in fake.requests] == ["PATCH", "GET", "PATCH"]
 
 
 # --- forms that some versions give
@@ -89,11 +97,28 @@ async def test_blockers_are_read_in_every_form(
     assert ticket.blocked_by == blocked_by
 
 
+def items(*seconds: int) -> list[dict[str, Any]]:
+    """Tickets `ET-<second>`, changed in that second of a minute."""
+    return [
+        ITEM | {"id": f"i{second}", "sequence_id": second, "updated_at": f"2026-11-20T09:00:{second:02}Z"}
+        for second in seconds
+    ]
+
+
 async def test_list_in_another_order_than_asked_for_is_read_to_its_end(connect: Connect) -> None:
-    times = ["2026-11-20T09:00:00Z", "2026-11-20T09:00:02Z", "2026-11-20T09:00:01Z"]
-    rows = [ITEM | {"id": f"i{n}", "sequence_id": n + 1, "updated_at": time} for n, time in enumerate(times)]
-    found = await connect(transport=answers({"/work-items/": page(*rows)})).changed_since(times[2])
-    assert [row.key for row in found] == ["ET-2", "ET-3"]
+    server = pages(page(*items(3, 5, 1), more=True), page(*items(2, 4)))
+    found = await connect(transport=server).changed_since("2026-11-20T09:00:03Z")
+    assert [row.key for row in found] == ["ET-5", "ET-4", "ET-3"]
+
+
+async def test_comments_oldest_first_are_read_to_their_end_for_the_newest(connect: Connect) -> None:
+    rows = [
+        {"id": f"c{number}", "actor": "u", "created_at": f"2026-11-20T{number // 60:02}:{number % 60:02}:00Z"}
+        for number in range(150)
+    ]
+    server = pages(page(*rows[:100], more=True), page(*rows[100:]))
+    comments = await connect(transport=server).comments("i1")
+    assert [comment.id for comment in comments] == [f"c{number}" for number in range(50, 150)]
 
 
 async def test_times_with_and_without_a_fraction_or_offset_are_compared_as_times(connect: Connect) -> None:
@@ -150,7 +175,7 @@ async def test_states_of_a_wrong_shape_are_unavailable(connect: Connect, body: A
 
 async def test_list_that_never_ends_is_given_up(connect: Connect, seconds: Callable[[], float]) -> None:
     budget = Budget(1000, clock=seconds)
-    endless = page({"id": "s", "name": "x", "group": "started"}) | {"next_page_results": True}
+    endless = page({"id": "s", "name": "x", "group": "started"}, more=True)
     with pytest.raises(Unavailable, match="more than 200 pages"):
         await connect(transport=answers({"/states/": endless}), budget=budget).states()
 

@@ -56,5 +56,11 @@ def answers(table: dict[str, Any]) -> httpx.MockTransport:
     return httpx.MockTransport(handle)
 
 
-def page(*rows: Any) -> dict[str, Any]:
-    return {"results": list(rows), "next_cursor": "100:1:0", "next_page_results": False}
+def pages(*bodies: dict[str, Any]) -> httpx.MockTransport:
+    """A server with one list, whose pages these are whatever is asked for."""
+    left = list(bodies)
+    return httpx.MockTransport(lambda _: httpx.Response(200, json=left.pop(0)))
+
+
+def page(*rows: Any, more: bool = False) -> dict[str, Any]:
+    return {"results": list(rows), "next_cursor": "100:1:0", "next_page_results": more}
