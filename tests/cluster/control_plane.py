@@ -153,7 +153,8 @@ class ControlPlane:
                 *(f"--kubeconfig={self.kubeconfig}", "--use-service-account-credentials", "--leader-elect=false"),
                 *("--secure-port=0", f"--root-ca-file={self._certificates / 'apiserver.crt'}"),
                 f"--service-account-private-key-file={self._certificates / 'apiserver.key'}",
-                *("--kube-api-qps=1000", "--kube-api-burst=2000"),  # the default of 20 a second is for shared clusters
+                # the defaults, 20 requests a second and 5 Jobs at a time, are for shared clusters
+                *("--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-job-syncs=20"),
             ],
             log=self.directory / "kube-controller-manager.log",
             ready=self._controllers_ready,
