@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field
-from scripts.generate import FILES, ROOT
 
 from conveyor.api import crd
 from conveyor.api.schema import structural
+from scripts.generate import FILES, ROOT
 
 CRDS = {"workitems": crd.workitems(), "repositories": crd.repositories()}
 PLURALS = sorted(CRDS)

@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import given
 from pydantic import BaseModel, TypeAdapter
-from tests import strategies
 
 from conveyor.api import repository, workitem
 from conveyor.api.fields import Model, api_name
 from conveyor.api.repository import RepositorySpec, RepositoryStatus
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, WorkItemSpec, WorkItemStatus
+from tests import strategies
 
 MODELS = sorted(
     {

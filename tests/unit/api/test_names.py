@@ -6,7 +6,6 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import strategies
 
 from conveyor.api.names import (
     MAX_ITEM_NAME,
@@ -26,6 +25,7 @@ from conveyor.api.names import (
 )
 from conveyor.api.stages import Role
 from conveyor.api.workitem import Effect
+from tests import strategies
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 KEYS = st.from_regex(TICKET_KEY, fullmatch=True)
