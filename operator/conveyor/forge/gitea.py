@@ -16,7 +16,7 @@ from conveyor.forge.protocol import Forge
 from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, ForgeSettings, HookState, PullRequest
 from conveyor.web.answer import Answer
 from conveyor.web.client import Credentials, Params, WebClient, path
-from conveyor.web.errors import BadCredentials, Refused, Unavailable
+from conveyor.web.errors import Ambiguous, BadCredentials, Conflict, OutsideError, Refused, Unavailable
 from conveyor.web.hosts import AllowedHosts
 
 T = TypeVar("T")
@@ -101,8 +101,15 @@ class Gitea(Forge):
         return wire.pull_request(answer.parse(wire.PULL))
 
     async def diff(self, number: int) -> bytes:
+        # Gitea diffs between a merge base and a ref of its own, which follow a push or rebase up to seconds later.
+        before = await self._pull(number)
+        if before.state == "open" and not await self._is_computed(before):
+            raise Unavailable(f"pull request {number}: its merge base or head is still being computed")
         address = self._repository + path("pulls", f"{number}.diff")
         answer = await self._web.read("GET", address, params={"binary": "true"}, max_bytes=MAX_DIFF_BYTES)
+        after = await self._pull(number)
+        if (after.head.sha, after.merge_base) != (before.head.sha, before.merge_base):
+            raise Unavailable(f"pull request {number} moved while its diff was read")
         return answer.body
 
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:
@@ -114,7 +121,12 @@ class Gitea(Forge):
         return wire.reviews(await self._pages(("pulls", number, "reviews"), wire.REVIEWS))
 
     async def merge(self, number: int, *, head: str) -> None:
-        await self._merge(number, {"Do": "fast-forward-only", "head_commit_id": head})
+        try:
+            await self._merge(number, {"Do": "fast-forward-only", "head_commit_id": head})
+        except Ambiguous as error:
+            if error.status != 500 or not await self._has_diverged(number, head):
+                raise
+            raise Conflict(f"the base has moved: {error}", status=500) from None
 
     async def mark_merged(self, number: int, *, commit: str) -> None:
         """Conflict where it is merged already, or the base does not contain the commit."""
@@ -160,6 +172,29 @@ class Gitea(Forge):
     async def _merge(self, number: int, how: Mapping[str, str]) -> None:
         address = self._repository + path("pulls", number, "merge")
         gitea_merge.raise_for(await self._web.write("POST", address, json=how, ok=gitea_merge.ANSWERS))
+
+    async def _has_diverged(self, number: int, head: str) -> bool:
+        """Whether the base has commits of its own and not the head: then no fast-forward has happened, nor can it."""
+        try:
+            base = (await self._pull(number)).base.ref
+            return not await self.contains(base, head) and not await self.contains(head, base)
+        except OutsideError:
+            return False
+
+    async def _pull(self, number: int) -> wire.Pull:
+        return (await self._web.read("GET", self._repository + path("pulls", number))).parse(wire.PULL)
+
+    async def _is_computed(self, pull: wire.Pull) -> bool:
+        """Whether Gitea's ref is the branch's head and its merge base a true one: nothing above it is in the base."""
+        address = self._repository + path("git", "refs", "pull", pull.number, "head")
+        refs = (await self._web.read("GET", address)).parse(wire.REFS)
+        name = f"refs/pull/{pull.number}/head"
+        shas = {ref.object.sha for ref in ([refs] if isinstance(refs, wire.Ref) else refs) if ref.ref == name}
+        if shas != {pull.head.sha} or not pull.merge_base:
+            return False
+        above = await self._compare(pull.merge_base, pull.head.sha, files=False)
+        own = await self._compare(pull.base.ref, pull.head.sha, files=False)
+        return above.total_commits == own.total_commits
 
     async def _maybe(self, address: str) -> Answer | None:
         """None where the thing is not there, NotFound where it is the repository that is not: both answer 404."""

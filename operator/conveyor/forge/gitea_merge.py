@@ -18,7 +18,8 @@ def raise_for(answer: Answer) -> None:
     """Return where Gitea says it is merged, which is no proof.
 
     405 "try again later" is the recheck after any push, and also a conflict, for ever: the caller must stop asking.
-    A base that moved is answered with 500, as is nearly everything Gitea did not foresee.
+    A base that moved is answered with 500, as is nearly everything Gitea did not foresee, and whose token is not a site
+    administrator's is not told which (services/context/api.go, apiErrorInternal).
     """
     if answer.status == 200:
         return

@@ -88,6 +88,16 @@ class Pull(_Wire):
     mergeable: bool = False
     head: _End
     base: _End
+    merge_base: str = ""
+
+
+class _RefObject(_Wire):
+    sha: str
+
+
+class Ref(_Wire):
+    ref: str
+    object: _RefObject
 
 
 class Status(_Wire):
@@ -125,6 +135,7 @@ REPOSITORY = TypeAdapter(Repository)
 BRANCH = TypeAdapter(Branch)
 COMPARISON = TypeAdapter(Comparison)
 PULL = TypeAdapter(Pull)
+REFS: TypeAdapter[Ref | list[Ref]] = TypeAdapter(Ref | list[Ref])
 PROTECTIONS: TypeAdapter[list[Protection] | None] = TypeAdapter(list[Protection] | None)
 PULLS: TypeAdapter[list[Pull] | None] = TypeAdapter(list[Pull] | None)
 STATUSES: TypeAdapter[list[Status] | None] = TypeAdapter(list[Status] | None)

@@ -35,7 +35,7 @@ class Forge(Protocol):
         """Conflict where one is open for this head and base."""
 
     async def diff(self, number: int) -> bytes:
-        """The pull request's diff, binary files included."""
+        """The diff from merge base to head, binary files included. Unavailable while the forge computes either."""
 
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:
         """The newest status of each context and creator, all pages. Empty means that nobody reported."""

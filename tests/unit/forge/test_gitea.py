@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from conveyor.api.repository import Forge as ForgeSpec
-from conveyor.forge.gitea import MAX_DIFF_BYTES, Gitea, connect
+from conveyor.forge.gitea import Gitea, connect
 from conveyor.web.client import Credentials, WebClient
 from conveyor.web.errors import (
     Ambiguous,
@@ -201,11 +201,6 @@ async def test_missing_thing_in_a_repository_that_is_there_is_none(name: str) ->
         return httpx.Response(200 if request.url.path.endswith("/cart") else 404, json={})
 
     assert await READS[name](gitea(handler)) is None
-
-
-async def test_huge_diff_is_unavailable() -> None:
-    with pytest.raises(Unavailable, match="more than"):
-        await gitea(always(200, content=b"x" * (MAX_DIFF_BYTES + 1))).diff(1)
 
 
 def merged_with(handler_body: list[Any]) -> Handler:
