@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import RepositorySpec, RepositoryStatus
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, WorkItemSpec, WorkItemStatus
@@ -175,6 +176,14 @@ def test_an_unknown_field_of_a_status_is_refused_when_asked_to(items: Objects, s
 
 def test_an_unknown_field_of_a_new_item_is_refused_when_asked_to(items: Objects) -> None:
     assert "unknown field" in str(items.refusal_of_new("new", HAND_MADE | {"prioritty": 3}))
+
+
+def test_an_object_is_read_as_the_api_server_gives_it(items: Objects, repositories: Objects) -> None:
+    item = WorkItem.model_validate(items.get("mend-login"))
+    repository = Repository.model_validate(repositories.get("shop"))
+    assert (item.name, item.key, item.status) == ("mend-login", "MEND-LOGIN", WorkItemStatus())
+    assert (item.spec.title, repository.spec.forge.owner) == ("Mend the login", "acme")
+    assert item.metadata.uid != repository.metadata.uid
 
 
 def test_a_pod_template_is_kept_as_it_is(repositories: Objects) -> None:

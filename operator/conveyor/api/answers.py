@@ -125,5 +125,7 @@ class Task(_FromOutside):
     description: str = ""
     reason: str = ""
     """Why the role works again, empty the first time."""
+    pull_request_number: Annotated[int | None, Field(alias="pullRequestNumber", ge=1)] = None
+    """The pull request that a reviewer's review and a tester's report go to."""
     links: TaskLinks = TaskLinks()
     comments: tuple[TaskComment, ...] = ()

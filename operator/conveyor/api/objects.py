@@ -25,8 +25,8 @@ class Metadata(Model):
     generation: int = 1
     creation_timestamp: datetime
     deletion_timestamp: datetime | None = None
-    annotations: dict[str, str] = {}
-    labels: dict[str, str] = {}
+    annotations: dict[str, str] = Field(default={})
+    labels: dict[str, str] = Field(default={})
     finalizers: tuple[str, ...] = ()
 
 
