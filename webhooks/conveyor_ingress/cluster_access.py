@@ -64,9 +64,10 @@ def from_kubeconfig(path: Path) -> Access:
         if certificate and key:
             _load_certificate(tls, f"{certificate}\n{key}")
         server, token = str(cluster["server"]).rstrip("/"), _token(user, path)
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        logs_in = bool(certificate and key) or bool(token())
+    except (OSError, AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise NoAccess(f"{path} is not a usable kubeconfig: {type(error).__name__}") from error
-    if not (certificate and key) and token() is None:
+    if not logs_in:
         raise NoAccess(f"{path} has neither a token nor a client certificate for its current user")
     return Access(server=server, tls=tls, token=token)
 

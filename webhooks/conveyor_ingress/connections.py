@@ -8,11 +8,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from conveyor_ingress import limits
-from conveyor_ingress.answers import MALFORMED, Answer
+from conveyor_ingress.answers import MALFORMED, METHOD_NOT_ALLOWED, Answer
 
 
 def response(answer: Answer) -> web.Response:
-    return web.Response(status=answer.code, text=answer.body, content_type="application/json")
+    headers = {"Server": "conveyor"}  # aiohttp would tell its version and Python's
+    if answer is METHOD_NOT_ALLOWED:
+        headers["Allow"] = "POST"
+    return web.Response(status=answer.code, text=answer.body, content_type="application/json", headers=headers)
 
 
 class _Connection(web.RequestHandler):
