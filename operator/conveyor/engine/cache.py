@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from conveyor.api.workitem import WaitingReason
 from conveyor.cluster.protocol import JSONObject, Key
 from conveyor.engine.records import ItemRecord, JobRecord, RepositoryRecord, item_record, job_record, repository_record
 from conveyor.pipeline.lane import DependencyFact, DependencyState, Waiter, dependency_state, find_cycle, head
@@ -94,6 +95,7 @@ class Cache:
         self._jobs_of: dict[Key, set[Key]] = defaultdict(set)
         self._heads: dict[Key, Waiter | None] = {}
         self._runs: dict[Key, int] = defaultdict(int)
+        self._for_slot: set[Key] = set()
 
     # --- writing
 
@@ -140,6 +142,8 @@ class Cache:
             self._waiting[lane].add(record.key)
         if record.role:
             self._runs[lane] += 1
+        if record.waiting == WaitingReason.RUN_SLOT:
+            self._for_slot.add(record.key)
         if record.issue_id:
             self._by_issue[record.key.namespace, record.issue_id].add(record.key)
         for name in record.dependencies:
@@ -152,6 +156,7 @@ class Cache:
             _discard(index, lane, record.key)
         if record.role:
             self._runs[lane] -= 1
+        self._for_slot.discard(record.key)
         if record.issue_id:
             _discard(self._by_issue, (record.key.namespace, record.issue_id), record.key)
         for name in record.dependencies:
@@ -187,6 +192,9 @@ class Cache:
 
     def runs_at_work(self, lane: Key | None = None) -> int:
         return self._runs.get(lane, 0) if lane is not None else sum(self._runs.values())
+
+    def waiting_for_slot(self) -> list[ItemRecord]:
+        return self._records(self._for_slot)
 
     def head_of(self, lane: Key) -> Waiter | None:
         """The next to start in a lane, remembered until something in it changes."""

@@ -9,13 +9,17 @@ from typing import Generic, TypeVar
 
 from conveyor.api.objects import Repository
 from conveyor.api.repository import Forge, Tracker
+from conveyor.api.stages import Role
 from conveyor.cluster.protocol import Cluster, Key
 from conveyor.forge import gitea
 from conveyor.forge.protocol import Forge as ForgeClient
 from conveyor.tracker import plane
 from conveyor.tracker.budget import Budget
 from conveyor.tracker.protocol import Tracker as TrackerClient
+from conveyor.web.errors import OutsideError
 from conveyor.web.hosts import AllowedHosts
+
+LOGINS_SECONDS = 600.0
 
 T = TypeVar("T")
 
@@ -68,6 +72,8 @@ class Connections:
         self._forges: _Shelf[ForgeClient] = _Shelf(cluster, clock)
         self._trackers: _Shelf[TrackerClient] = _Shelf(cluster, clock)
         self._budgets: dict[str, Budget] = {}
+        self._cluster = cluster
+        self._logins: dict[Key, tuple[float, Mapping[str, str]]] = {}
 
     async def forge(self, repository: Repository) -> ForgeClient:
         """The forge with the operator's own token."""
@@ -83,10 +89,39 @@ class Connections:
             return None
         return await self._trackers.get(_key(repository), spec, lambda secret: self._plane(spec, secret))
 
+    async def agent_logins(self, repository: Repository) -> Mapping[str, str]:
+        """Forge logins of the trusted steps' tokens by role, as far as the forge tells them; asked once a while."""
+        reference = repository.spec.agent_credentials_secret_ref
+        if reference is None:
+            return {}
+        key, now = _key(repository), self._clock()
+        kept = self._logins.get(key)
+        if kept is None or now - kept[0] >= LOGINS_SECONDS:
+            try:
+                kept = (now, await self._read_logins(repository, reference.name))
+            except OutsideError:
+                kept = (now - LOGINS_SECONDS + SECRET_SECONDS, kept[1] if kept is not None else {})
+            self._logins[key] = kept
+        return kept[1]
+
+    async def _read_logins(self, repository: Repository, name: str) -> Mapping[str, str]:
+        spec = repository.spec.forge
+        secret = await self._cluster.secret(Key(repository.metadata.namespace, name))
+        found: dict[str, str] = {}
+        for role in Role:
+            token = secret.get(role.value, secret.get("token", ""))
+            if token:
+                client = gitea.connect(
+                    spec, {"token": token, "url": secret.get("url", spec.url)}, allowed=self._allowed
+                )
+                found[role.value] = await client.login()
+        return {role: login for role, login in found.items() if login}
+
     def forget(self, repository: Key) -> None:
         """The Repository is gone, or its Secrets are to be read anew now."""
         self._forges.forget(repository)
         self._trackers.forget(repository)
+        self._logins.pop(repository, None)
 
     def _plane(self, spec: Tracker, secret: Mapping[str, str]) -> TrackerClient:
         return plane.connect(

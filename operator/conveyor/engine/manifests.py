@@ -57,7 +57,7 @@ def run_job(plan: RunPlan) -> JSONObject:
 def effect_job(
     item: WorkItem, repository: Repository, transition: Transition, *, template: Mapping[str, Any]
 ) -> JSONObject:
-    """No owner reference: a deleted item must not kill a deploy half way. The finalizer goes when the result is stored."""
+    """No owner reference: a deleted item must not kill a deploy half way. The finalizer goes after the result."""
     if transition.job is None:
         raise ValueError(f"transition {transition.id} names no Job")
     labels = _labels(item, repository) | {names.LABEL_EFFECT: transition.effect.value}
@@ -213,7 +213,9 @@ def _trusted_env(plan: RunPlan) -> dict[str, str]:
 
 def _volumes(plan: RunPlan) -> list[JSONObject]:
     credentials = plan.repository.spec.agent_credentials_secret_ref or plan.repository.spec.forge.credentials_secret_ref
-    empty = [{"name": name, "emptyDir": {}} for name in ("workspace", "state", "answer", "task", "tmp")]
+    empty: list[JSONObject] = [
+        {"name": name, "emptyDir": {}} for name in ("workspace", "state", "answer", "task", "tmp")
+    ]
     return [
         *empty,
         _annotation_volume("task-source", names.TASK_ANNOTATION, "task.json"),

@@ -116,7 +116,7 @@ def key_of(obj: JSONObject) -> Key:
 
 
 def version_of(obj: JSONObject) -> int:
-    """The resourceVersion: those of one resource can be compared as integers (documented since Kubernetes 1.35, true before)."""
+    """The resourceVersion: those of one resource compare as integers (documented since 1.35, true before)."""
     return int(obj["metadata"]["resourceVersion"])
 
 

@@ -11,6 +11,9 @@ from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, Forg
 
 
 class Forge(Protocol):
+    async def login(self) -> str:
+        """Whose token it is; empty where it may not say."""
+
     async def settings(self, *, default_branch: str) -> ForgeSettings:
         """Rights, merge styles and the protection of the default branch. NotFound where the repository is not seen."""
 

@@ -61,6 +61,8 @@ class Facts:
     lane: Lane = field(default_factory=Lane)
     states: Fact[StateMap] = NOT_READ
     slot_free: bool = False
+    refusal: str = ""
+    """Why the forge refused the effect of the recorded intent a moment ago; empty: it did not."""
     nonce: str = ""
     """Fresh random hexadecimal digits, for tokens."""
 
@@ -105,8 +107,29 @@ class Case:
         return stage
 
 
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An item whose Repository is missing."""
+
+    item: WorkItem
+    now: datetime
+
+    @property
+    def status(self) -> WorkItemStatus:
+        return self.item.status
+
+
+Situation = Case | Orphan
+"""What the ways of changing a status need to know."""
+
+
 def settle(
-    case: Case, status: WorkItemStatus, *, after: float | None = None, notes: tuple[Note, ...] = (), cause: str = ""
+    case: Situation,
+    status: WorkItemStatus,
+    *,
+    after: float | None = None,
+    notes: tuple[Note, ...] = (),
+    cause: str = "",
 ) -> Settle:
     """Store a status, its conditions brought in line with it."""
     moved = None
@@ -116,7 +139,7 @@ def settle(
 
 
 def wait(
-    case: Case,
+    case: Situation,
     reason: WaitingReason,
     message: str,
     *,
@@ -134,7 +157,7 @@ def wait(
 
 
 def stall(
-    case: Case,
+    case: Situation,
     reason: StalledReason,
     message: str,
     *,
@@ -151,7 +174,7 @@ def stall(
     return settle(case, changed, after=after, notes=notes)
 
 
-def unstalled(case: Case, status: WorkItemStatus) -> WorkItemStatus:
+def unstalled(case: Situation, status: WorkItemStatus) -> WorkItemStatus:
     if status.stalled is None:
         return status
     running = _condition(case, "Stalled", status="False", reason="Progressing", message="")
@@ -159,7 +182,7 @@ def unstalled(case: Case, status: WorkItemStatus) -> WorkItemStatus:
 
 
 def moved(
-    case: Case, status: WorkItemStatus, to: Stage, *, cause: str, actor: str = ACTOR, override: bool = False
+    case: Situation, status: WorkItemStatus, to: Stage, *, cause: str, actor: str = ACTOR, override: bool = False
 ) -> WorkItemStatus:
     """The status after entering a stage: waiting, stall and open gate end, history grows."""
     from_stage = status.stage
@@ -185,23 +208,23 @@ def moved(
     )
 
 
-def advanced(case: Case, to: Stage, cause: str) -> Note:
+def advanced(case: Situation, to: Stage, cause: str) -> Note:
     return Note("StageAdvanced", f"{case.status.stage} -> {to}: {cause}")
 
 
-def open_time(case: Case) -> str:
+def open_time(case: Situation) -> str:
     """Our clock as an opening time, for items without ticket."""
     return rfc3339(case.now)
 
 
-def _with_conditions(case: Case, status: WorkItemStatus) -> WorkItemStatus:
+def _with_conditions(case: Situation, status: WorkItemStatus) -> WorkItemStatus:
     conditions = status.conditions
     for condition in _derived(case, status):
         conditions = _put(conditions, condition)
     return status.model_copy(update={"conditions": conditions, "observed_generation": case.item.metadata.generation})
 
 
-def _derived(case: Case, status: WorkItemStatus) -> tuple[Condition, ...]:
+def _derived(case: Situation, status: WorkItemStatus) -> tuple[Condition, ...]:
     stage = status.stage
     succeeded = {Stage.DONE: ("True", "Done"), Stage.CANCELLED: ("False", "Cancelled")}.get(
         stage or Stage.CREATED, ("Unknown", "UnderWay")
@@ -228,7 +251,7 @@ def _derived(case: Case, status: WorkItemStatus) -> tuple[Condition, ...]:
     )
 
 
-def _condition(case: Case, name: str, *, status: str, reason: str, message: str) -> Condition:
+def _condition(case: Situation, name: str, *, status: str, reason: str, message: str) -> Condition:
     return Condition.model_validate(
         {
             "type": name,

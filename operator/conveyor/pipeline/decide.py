@@ -6,12 +6,14 @@ The steps are asked in order; the first that has an answer decides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
+from conveyor.api.objects import WorkItem
 from conveyor.api.stages import TERMINAL, Stage
 from conveyor.api.workitem import Effect, StalledReason, WaitingReason
 from conveyor.pipeline import effects, runs
 from conveyor.pipeline.actions import Action, Settle, StopRun
-from conveyor.pipeline.case import Case, advanced, moved, settle, stall, wait
+from conveyor.pipeline.case import Case, Orphan, advanced, moved, settle, stall, wait
 from conveyor.pipeline.facts import Ticket
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.people import answer_request, read_ticket
@@ -33,6 +35,24 @@ def decide(case: Case) -> Action:
         if action is not None:
             return action
     return WORK[case.stage](case)
+
+
+def decide_without_repository(item: WorkItem, now: datetime, why: str) -> Settle:
+    """An item whose Repository is missing or cannot be read: it waits, and under way it is a person's matter."""
+    orphan = Orphan(item, now)
+    stage = item.status.stage
+    if item.metadata.deletion_timestamp is not None or stage in TERMINAL:
+        return Settle(item.status)
+    if stage is None:
+        status = moved(orphan, item.status, Stage.CREATED, cause="seen")
+        return settle(orphan, status, after=0.0, cause="seen")
+    if stage == Stage.CREATED:
+        return wait(orphan, WaitingReason.FORGE, f"{why}: create or mend it", on=("Repository", _named(item)))
+    return stall(orphan, StalledReason.REPOSITORY_MISSING, f"{why}: create or mend it")
+
+
+def _named(item: WorkItem) -> str:
+    return item.spec.repository_ref.name
 
 
 def rest_at_the_end(case: Case) -> Action | None:

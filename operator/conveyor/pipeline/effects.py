@@ -121,8 +121,19 @@ def _unknown(case: Case, transition: Transition) -> Action:
     return stall(case, StalledReason.EFFECT_UNKNOWN, text, status=parked, after=60.0)
 
 
+def looked_at_again(case: Case, transition: Transition) -> Transition:
+    """A parked intent as a person's `resume` leaves it: read and, if it did not happen, applied once more."""
+    deadline = case.now + timedelta(seconds=EFFECT_SECONDS)
+    return transition.model_copy(update={"phase": "Prepared", "deadline_time": deadline})
+
+
 def _apply(case: Case, transition: Transition) -> Action:
-    return _unknown(case, transition) if case.now >= transition.deadline_time else Apply(transition)
+    if case.now >= transition.deadline_time:
+        return _unknown(case, transition)
+    if case.facts.refusal:
+        text = f"{transition.effect.value} is refused: {case.facts.refusal}"
+        return wait(case, _WAITING[transition.effect], text, on=("Repository", case.repository.name), after=SOON)
+    return Apply(transition)
 
 
 def _unread(case: Case, transition: Transition, fact: Unknown, waiting: WaitingReason) -> Action:
@@ -257,6 +268,12 @@ def _production_ended(case: Case, transition: Transition, job: JobFact) -> Actio
     return stall(case, StalledReason.DEPLOY_FAILED, text, status=cleared)
 
 
+_WAITING: Mapping[Effect, WaitingReason] = {
+    Effect.CUT_BRANCH: WaitingReason.ADMISSION,
+    Effect.OPEN_PULL_REQUEST: WaitingReason.FORGE,
+    Effect.MERGE: WaitingReason.MERGE,
+    Effect.PRODUCTION: WaitingReason.DEPLOY,
+}
 EFFECTS: Mapping[Effect, Callable[[Case, Transition], Action]] = {
     Effect.CUT_BRANCH: _cut_branch,
     Effect.OPEN_PULL_REQUEST: _open_pull_request,

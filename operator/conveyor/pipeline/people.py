@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from conveyor.api.annotations import Request, Verb, requests
 from conveyor.api.stages import Stage
@@ -21,6 +22,7 @@ from conveyor.api.workitem import (
 from conveyor.pipeline.actions import Action, Note, Settle
 from conveyor.pipeline.budgets import forgiven
 from conveyor.pipeline.case import Case, open_time, settle, unstalled, wait
+from conveyor.pipeline.effects import looked_at_again
 from conveyor.pipeline.facts import Ticket, Unknown
 from conveyor.pipeline.gates import head_sha
 from conveyor.pipeline.indication import LogicalState, StateMap
@@ -125,9 +127,7 @@ def resume(case: Case) -> Settle | None:
         case StalledReason.BASE_RENAMED:
             status = status.model_copy(update={"base_branch": case.spec.forge.default_branch, "gates": ()})
         case StalledReason.EFFECT_UNKNOWN if status.transition is not None:
-            status = status.model_copy(
-                update={"transition": status.transition.model_copy(update={"phase": "Prepared"})}
-            )
+            status = status.model_copy(update={"transition": looked_at_again(case, status.transition)})
         case _:
             pass
     return settle(case, unstalled(case, status).model_copy(update={"waiting": None}), after=0.0)
@@ -204,6 +204,14 @@ def _who(case: Case) -> tuple[str, str]:
     return ("Ticket", source.key) if source is not None else ("WorkItem", case.item.name)
 
 
+def later(time: str, than: str) -> bool:
+    """Whether one of the tracker's times is after another; they may differ in fraction and offset."""
+    try:
+        return datetime.fromisoformat(time) > datetime.fromisoformat(than)
+    except (ValueError, TypeError):
+        return time > than
+
+
 def approve(case: Case, how: str) -> Settle | None:
     """Record a person's yes for the commit the gate was opened for; None where no gate is open."""
     approval = case.status.approval
@@ -247,7 +255,7 @@ def _read_ticket(case: Case, ticket: Ticket, states: StateMap) -> Action | None:
     if seen is not None and ticket.state_id == seen.indicated_state:
         return None
     approval = case.status.approval
-    if approval is not None and ticket.updated > approval.opened_time:
+    if approval is not None and later(ticket.updated, approval.opened_time):
         if approval.text_digest and approval.text_digest != text_digest(ticket):
             return None  # edited since: `ask` opens the gate anew
         match states.logical_of(ticket.state_id):

@@ -1,0 +1,54 @@
+"""The one write that makes an item its repository's active one."""
+
+from __future__ import annotations
+
+import logging
+
+from pydantic import ValidationError
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.engine import lanes
+from conveyor.engine.hub import Hub
+from conveyor.engine.outcomes import Again, Outcome, Retry
+from conveyor.engine.world import World
+
+logger = logging.getLogger(__name__)
+
+
+async def admit(world: World, hub: Hub, item: WorkItem, repository: Repository) -> Outcome:
+    """Read the Repository itself, see that it is neither frozen nor taken, and write on that very version.
+
+    A freeze or a rival in between is noticed by the version. What cannot be read stays closed.
+    """
+    key = Key(repository.metadata.namespace, repository.name)
+    stored = await world.cluster.get(Kind.REPOSITORY, key)
+    if stored is None:
+        return Again(1.0)
+    hub.repository_written(stored)
+    try:
+        fresh = Repository.model_validate(stored)
+    except ValidationError:
+        return Retry(f"Repository {key} cannot be read")
+    if not _open_for(world, item, fresh):
+        return Again(0.0)
+    active = {"activeItem": {"name": item.name, "uid": item.metadata.uid}}
+    version = fresh.metadata.resource_version
+    match await world.cluster.patch_status(Kind.REPOSITORY, key, resource_version=version, status=active):
+        case Won(written):
+            hub.repository_written(written)
+            logger.info("item admitted", extra={"key": f"{key.namespace}/{item.name}", "repository": key.name})
+            return Again(0.0)
+        case Lost() | Uncertain():
+            world.telemetry.conflict()
+            return Again(0.1)
+        case Rejected(message):
+            return Retry(f"the API server rejects the admission: {message[:200]}")
+
+
+def _open_for(world: World, item: WorkItem, fresh: Repository) -> bool:
+    record = world.cache.items.get(Key(item.metadata.namespace, item.name))
+    if record is None:
+        return False
+    lane = lanes.lane_of(world, record, fresh)
+    return lane.ready and lane.freeze is None and not lane.occupied_by and lane.first

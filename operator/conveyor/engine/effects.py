@@ -1,0 +1,135 @@
+"""Carrying out one effect of a recorded intent. What came of it is not believed from the answer: the next pass reads.
+
+The order is the protocol's (design 7): intent on record, last look, effect; the result is for `pipeline.effects` to see.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.workitem import Effect, Transition
+from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.engine.manifests import effect_job
+from conveyor.engine.world import World
+from conveyor.forge.protocol import Forge
+from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The other side's word, as a hint for when to read. `refusal`: it understood and said no."""
+
+    result: str
+    after: float
+    refusal: str = ""
+
+
+async def apply(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    """Last look, then the effect, once."""
+    if not await _still_ours(world, item, transition):
+        return Applied("superseded", 0.0)
+    began = time.monotonic()
+    applied = await _attempt(world, item, repository, transition)
+    world.telemetry.effect_applied(transition.effect.value, applied.result, seconds=time.monotonic() - began)
+    return applied
+
+
+async def _still_ours(world: World, item: WorkItem, transition: Transition) -> bool:
+    """Whether the API server itself still has this very intent with us as its owner."""
+    fresh = await world.cluster.get(Kind.WORKITEM, Key(item.metadata.namespace, item.name))
+    recorded = (fresh or {}).get("status", {}).get("transition", {})
+    uid = (fresh or {}).get("metadata", {}).get("uid")
+    return (uid, recorded.get("id"), recorded.get("holder"), recorded.get("fencingToken")) == (
+        item.metadata.uid,
+        transition.id,
+        transition.holder,
+        transition.fencing_token,
+    )
+
+
+async def _attempt(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    try:
+        return await EFFECTS[transition.effect](world, item, repository, transition)
+    except Conflict:
+        return Applied("conflict", 0.0)
+    except (Refused, NotFound) as error:
+        return Applied("refused", 0.0, refusal=str(error)[:300])
+    except RateLimited as error:
+        return Applied("unavailable", max(error.until_seconds, 1.0))
+    except Unavailable:
+        return Applied("unavailable", 0.5)
+    except (Ambiguous, OutsideError):
+        return Applied("unknown", 0.5)
+
+
+async def _cut_branch(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    forge = await world.connections.forge(repository)
+    await forge.create_branch(item.status.branch or "", at=transition.precondition.base_sha)
+    return Applied("applied", 0.0)
+
+
+async def _open_pull_request(world: World, item: WorkItem, repository: Repository, _: Transition) -> Applied:
+    forge = await world.connections.forge(repository)
+    title = await _title(world, item, repository)
+    body = item.spec.source.url if item.spec.source is not None else ""
+    await forge.open_pull_request(
+        head=item.status.branch or "", base=item.status.base_branch or "", title=f"{item.key}: {title}"[:250], body=body
+    )
+    return Applied("applied", 0.0)
+
+
+async def _title(world: World, item: WorkItem, repository: Repository) -> str:
+    """For people; a ticket that cannot be read now does not hold the pull request up."""
+    if item.spec.source is None:
+        return item.spec.title or item.name
+    try:
+        tracker = await world.connections.tracker(repository)
+        ticket = await tracker.ticket(item.spec.source.issue_id) if tracker is not None else None
+    except OutsideError:
+        return item.name
+    return ticket.name if ticket is not None else item.name
+
+
+async def _merge(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    """Fast-forward to exactly the tested head; where the base has it already, what is left is to mark it merged."""
+    forge = await world.connections.forge(repository)
+    pull, head = item.status.pull_request, transition.precondition.head_sha
+    if pull is None:
+        return Applied("refused", 0.0, refusal="no pull request is on record")
+    if await forge.contains(item.status.base_branch or "", head):
+        return await _mark_merged(forge, pull.number, head)
+    await forge.merge(pull.number, head=head)
+    return Applied("applied", 0.0)
+
+
+async def _mark_merged(forge: Forge, number: int, head: str) -> Applied:
+    """Gitea itself closes it a moment after the base moved (measured: 0.1 to 0.2 s); only a crash leaves it open."""
+    found = await forge.pull_request(number)
+    if found is not None and found.state == "open":
+        await forge.mark_merged(number, commit=head)
+    return Applied("applied", 0.3)
+
+
+async def _production(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    manifest = effect_job(item, repository, transition, template=repository.spec.deploy.template)
+    written = await world.cluster.create_job(manifest)
+    match written:
+        case Won():
+            return Applied("applied", 0.0)
+        case Lost():
+            return Applied("conflict", 0.0)
+        case Rejected(message):
+            return Applied("refused", 0.0, refusal=message[:300])
+        case Uncertain():
+            return Applied("unknown", 0.5)
+
+
+EFFECTS: dict[Effect, Callable[[World, WorkItem, Repository, Transition], Awaitable[Applied]]] = {
+    Effect.CUT_BRANCH: _cut_branch,
+    Effect.OPEN_PULL_REQUEST: _open_pull_request,
+    Effect.MERGE: _merge,
+    Effect.PRODUCTION: _production,
+}

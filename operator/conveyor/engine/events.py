@@ -1,0 +1,68 @@
+"""Events for people, in events.k8s.io/v1: one per note, counted up where the same is said again. Never state."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import UTC, datetime
+
+from conveyor.api.objects import API_VERSION, WorkItem
+from conveyor.cluster.protocol import JSONObject
+from conveyor.engine.world import World
+from conveyor.pipeline.actions import Note
+from conveyor.web.errors import OutsideError
+
+logger = logging.getLogger(__name__)
+
+CONTROLLER = "conveyor.dev/operator"
+MAX_NOTE_BYTES = 1024
+"""events.k8s.io/v1 takes no longer note (measured)."""
+
+
+class EventRecorder:
+    """An Event that cannot be stored is logged and forgotten: nothing depends on one."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def record(self, item: WorkItem, notes: tuple[Note, ...]) -> None:
+        if not self._world.settings.events:
+            return
+        for note in notes:
+            try:
+                await self._world.cluster.record_event(
+                    event(item, note, self._world.now(), self._world.settings.holder)
+                )
+            except OutsideError as error:
+                logger.warning("event not stored", extra={"reason": note.reason, "error": type(error).__name__})
+
+
+def event(item: WorkItem, note: Note, now: datetime, instance: str) -> JSONObject:
+    """The name is made of what is said, so that saying it again counts it up."""
+    text = plain(note.text)
+    said = hashlib.sha256(f"{item.metadata.uid}/{note.reason}/{text}".encode()).hexdigest()[:16]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{item.name}.{said}", "namespace": item.metadata.namespace},
+        "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:128],
+        "action": note.reason,
+        "reason": note.reason,
+        "type": "Warning" if note.warning else "Normal",
+        "note": text,
+        "regarding": {
+            "apiVersion": API_VERSION,
+            "kind": "WorkItem",
+            "name": item.name,
+            "namespace": item.metadata.namespace,
+            "uid": item.metadata.uid,
+        },
+    }
+
+
+def plain(text: str) -> str:
+    """Text of tickets and agents without control characters, cut to what an Event takes."""
+    safe = "".join(letter if letter.isprintable() else " " for letter in text)
+    return safe.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")

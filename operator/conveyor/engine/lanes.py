@@ -1,0 +1,77 @@
+"""What the cache says of an item's lane, for one pass."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from conveyor.api.objects import Repository
+from conveyor.cluster.protocol import Key
+from conveyor.engine.cache import repository_key
+from conveyor.engine.records import ItemRecord, RepositoryRecord
+from conveyor.engine.world import World
+from conveyor.pipeline.lane import DependencyFact, Lane, effective_freeze
+
+
+def repository_of(world: World, record: ItemRecord) -> Repository | str:
+    """The item's Repository, or why there is none to work with."""
+    found = world.cache.repositories.get(repository_key(record))
+    if found is None:
+        return f"there is no Repository {record.repository} in namespace {record.key.namespace}"
+    return read_repository(found)
+
+
+def read_repository(record: RepositoryRecord) -> Repository | str:
+    try:
+        return Repository.model_validate_json(record.body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"Repository {record.key.name}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+
+
+def lane_of(world: World, record: ItemRecord, repository: Repository) -> Lane:
+    cache, settings = world.cache, world.settings
+    ready = repository.status.condition("Ready")
+    freeze = effective_freeze(repository.metadata.annotations, repository.status, now=world.now())
+    depends = settings.dependencies
+    return Lane(
+        ready=ready is not None and ready.status == "True",
+        not_ready=f"{ready.reason}: {ready.message}" if ready is not None else "it was not looked at yet",
+        freeze=freeze if settings.freeze else None,
+        occupied_by=_occupied_by(world, record, repository),
+        first=_is_first(world, record, repository),
+        dependencies=_dependencies(world, record) if depends else (),
+        cycle=cache.cycle_through(record) if depends and record.dependencies else (),
+    )
+
+
+def _dependencies(world: World, record: ItemRecord) -> tuple[DependencyFact, ...]:
+    return tuple(world.cache.dependency(record.key.namespace, name) for name in record.dependencies)
+
+
+def serial(world: World, repository: Repository) -> bool:
+    """Whether one item at a time is under way in this repository."""
+    settings = world.settings
+    chosen = not settings.serial_gate_repositories or repository.name in settings.serial_gate_repositories
+    return settings.serial_gate and chosen and repository.spec.serial_gate.mode == "Enabled"
+
+
+def _occupied_by(world: World, record: ItemRecord, repository: Repository) -> str:
+    """Who keeps the lane: another item under way, or one that was admitted and has not begun yet."""
+    if not serial(world, repository):
+        return ""
+    passing = repository.spec.serial_gate.on_stalled == "Pass"
+    others = [other for other in world.cache.under_way(repository_key(record)) if other.key != record.key]
+    active = repository.status.active_item
+    admitted = world.cache.items.get(Key(record.key.namespace, active.name)) if active is not None else None
+    if active is not None and admitted is not None and admitted.uid == active.uid and not admitted.terminal:
+        others += [admitted] if admitted.uid != record.uid else []
+    return next((other.key.name for other in others if not (passing and other.stalled)), "")
+
+
+def _is_first(world: World, record: ItemRecord, repository: Repository) -> bool:
+    """Whether it is next: admitted already, at the head of those waiting, or in a repository without serial gate."""
+    active = repository.status.active_item
+    if not serial(world, repository) or (active is not None and active.uid == record.uid):
+        return True
+    head = world.cache.head_of(repository_key(record))
+    return head is not None and head.uid == record.uid

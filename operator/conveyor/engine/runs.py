@@ -1,0 +1,116 @@
+"""Starting, stopping and tidying the Jobs of an item."""
+
+from __future__ import annotations
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.repository import Agent
+from conveyor.api.stages import Role
+from conveyor.api.workitem import ActiveRun
+from conveyor.cluster.protocol import Key, Lost, Rejected, Uncertain, Won
+from conveyor.engine.manifests import RunPlan, run_job
+from conveyor.engine.outcomes import Again, Outcome, Retry
+from conveyor.engine.records import JobRecord
+from conveyor.engine.tasks import build_task
+from conveyor.engine.world import World
+from conveyor.pipeline.facts import ForgeReview, JobState, Ticket, TicketComment
+from conveyor.web.errors import NotFound
+
+JOB_SECONDS = 3600
+"""How long a finished Job stays for people to look at, once its answer is stored."""
+
+
+async def start(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> Outcome:
+    """Create the Job of the recorded run. One that is there already is the same run's: its name says so."""
+    plan = await _plan(world, item, repository, run)
+    match await world.cluster.create_job(run_job(plan)):
+        case Won() | Lost():
+            return Again(0.0)
+        case Uncertain():
+            return Again(0.5)
+        case Rejected(message):
+            return Retry(f"the API server refuses Job {run.name}: {message[:200]}")
+
+
+async def _plan(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> RunPlan:
+    ticket, comments = await _ticket(world, item, repository)
+    agent = agent_for(world, repository, run.role)
+    if agent is None:
+        raise NotFound(f"neither Repository {repository.name} nor the operator's default has an agent {run.role}")
+    task = build_task(
+        item, repository, run, ticket=ticket, comments=comments, reviews=await _reviews(world, item, repository, run)
+    )
+    return RunPlan(
+        item=item,
+        repository=repository,
+        run=run,
+        agent=agent,
+        task=task,
+        token_key=await _token_key(world, repository, run.role),
+        tools_image=world.settings.tools_image,
+    )
+
+
+def agent_for(world: World, repository: Repository, role: Role) -> Agent | None:
+    own = next((agent for agent in repository.spec.agents if agent.role == role), None)
+    return own if own is not None else world.settings.default_agents.get(role)
+
+
+async def _ticket(
+    world: World, item: WorkItem, repository: Repository
+) -> tuple[Ticket | None, tuple[TicketComment, ...]]:
+    """Text and comments as they are when the run starts."""
+    source, tracker = item.spec.source, await world.connections.tracker(repository)
+    if source is None or tracker is None:
+        return None, ()
+    return await tracker.ticket(source.issue_id), await tracker.comments(source.issue_id)
+
+
+async def _reviews(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> tuple[ForgeReview, ...]:
+    """What reviewers asked for, for a developer who works again."""
+    if run.role != Role.DEVELOPER or not run.reason or item.status.pull_request is None:
+        return ()
+    forge = await world.connections.forge(repository)
+    return await forge.reviews(item.status.pull_request.number)
+
+
+async def _token_key(world: World, repository: Repository, role: Role) -> str:
+    reference = repository.spec.agent_credentials_secret_ref or repository.spec.forge.credentials_secret_ref
+    secret = await world.cluster.secret(Key(repository.metadata.namespace, reference.name))
+    for key in (role.value, "token"):
+        if key in secret:
+            return key
+    raise NotFound(f"Secret {reference.name} has neither a key {role.value} nor a key token")
+
+
+async def stop(world: World, item: WorkItem, run: ActiveRun) -> Outcome:
+    """Delete the recorded run's Job; whether it is gone, pods included, the next pass reads."""
+    key = Key(item.metadata.namespace, run.name)
+    job = await world.cluster.job(key, with_message=False)
+    if job.state in (JobState.ACTIVE, JobState.ENDED) and job.item_uid == item.metadata.uid:
+        await world.cluster.delete_job(key, uid=job.uid)
+    return Again(0.5)
+
+
+def untidy(item: WorkItem, jobs: list[JobRecord]) -> list[JobRecord]:
+    """Finished Jobs of this item whose answers are stored and that still hold on."""
+    run, transition = item.status.active_run, item.status.transition
+    in_use = {run.name if run is not None else ""}
+    if transition is not None and transition.job is not None:
+        in_use.add(transition.job.name)
+    return [
+        job
+        for job in jobs
+        if job.finished
+        and job.item_uid == item.metadata.uid
+        and job.key.name not in in_use
+        and (job.has_finalizer or not job.has_ttl)
+    ]
+
+
+async def tidy(world: World, jobs: list[JobRecord]) -> None:
+    """Let the cluster remove them after a while."""
+    for job in jobs:
+        if job.has_finalizer:
+            await world.cluster.release_job(job.key)
+        if not job.has_ttl:
+            await world.cluster.expire_job(job.key, seconds=JOB_SECONDS)

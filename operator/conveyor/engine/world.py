@@ -1,0 +1,47 @@
+"""What every part of the engine is given: the outside, the cache, settings and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from conveyor.api.repository import Agent
+from conveyor.api.stages import Role
+from conveyor.cluster.protocol import Cluster
+from conveyor.engine.cache import Cache
+from conveyor.engine.connections import Connections
+from conveyor.engine.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """The settings that the engine reads; seconds where a number has no unit in its name."""
+
+    holder: str
+    """Who we are: pod uid, container, process nonce."""
+    tools_image: str
+    max_concurrent_runs: int = 20
+    reconcile_interval_seconds: float = 30.0
+    serial_gate: bool = True
+    serial_gate_repositories: frozenset[str] = frozenset()
+    """Where the serial gate applies; empty: everywhere."""
+    freeze: bool = True
+    dependencies: bool = True
+    dependencies_source: str = "both"
+    events: bool = True
+    ingress_secret: str = "conveyor-ingress-secrets"  # noqa: S105 - a name
+    ingress_url: str = ""
+    default_agents: Mapping[Role, Agent] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    cluster: Cluster
+    connections: Connections
+    cache: Cache
+    settings: EngineSettings
+    telemetry: Telemetry
+    now: Callable[[], datetime]
+    nonce: Callable[[], str]
+    """Fresh random hexadecimal digits."""
