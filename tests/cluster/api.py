@@ -3,8 +3,9 @@
 They are no part of what is tested, so they know no kinds: the caller gives the path.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -121,6 +122,7 @@ class AsyncKube:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(0.01)  # aborted transports close their sockets in a later turn of the loop
 
     async def request(
         self,
@@ -141,7 +143,7 @@ class AsyncKube:
             result: Object = json.loads(content)
             return result
 
-    async def watch(self, path: str, *, resource_version: str, seconds: int = 300) -> AsyncIterator[Object]:
+    async def watch(self, path: str, *, resource_version: str, seconds: int = 300) -> AsyncGenerator[Object]:
         """Watch events until the server ends the stream; an ERROR event (410 Gone) is raised as ApiError."""
         params = {
             "watch": "1",
@@ -154,13 +156,17 @@ class AsyncKube:
             if answer.status >= 400:
                 raise _refusal("WATCH", path, code=answer.status, body=await answer.read())
             pending = b""
-            async for chunk in answer.content.iter_any():
-                *lines, pending = (pending + chunk).split(b"\n")
-                for line in filter(None, lines):
-                    event: Object = json.loads(line)
-                    if event["type"] == "ERROR":
-                        raise ApiError("WATCH", path, event["object"])
-                    yield event
+            try:
+                async for chunk in answer.content.iter_any():
+                    *lines, pending = (pending + chunk).split(b"\n")
+                    for line in filter(None, lines):
+                        event: Object = json.loads(line)
+                        if event["type"] == "ERROR":
+                            raise ApiError("WATCH", path, event["object"])
+                        yield event
+            finally:  # left in the middle: TLS would wait for the server to take leave, and the server goes on sending
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
 
     @property
     def _open(self) -> aiohttp.ClientSession:

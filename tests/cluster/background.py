@@ -114,8 +114,8 @@ async def run(*, with_gitea: bool) -> None:
             admin = gitea.admin
             settings |= {"GITEA_URL": gitea.url, "GITEA_USER": admin.name}
             settings |= {"GITEA_PASSWORD": admin.password, "GITEA_TOKEN": admin.token}
-        await stack.enter_async_context(ProcessNode(plane.kubeconfig, images={TOOLS_IMAGE: tools}))
-        write_env(settings)
+        node = await stack.enter_async_context(ProcessNode(plane.kubeconfig, images={TOOLS_IMAGE: tools}))
+        write_env(settings | {"POD_LOGS": str(node.logs_directory)})
         await stop.wait()
 
 
@@ -140,7 +140,7 @@ def main() -> int:
     for command in (start, supervise):
         command.add_argument("--no-gitea", action="store_true", help="the cluster alone")
     commands.add_parser("down", help="stop it and remove its data")
-    commands.add_parser("env", help="print shell lines: KUBECONFIG, GITEA_URL and more")
+    commands.add_parser("env", help="print shell lines: KUBECONFIG, GITEA_URL, POD_LOGS and more")
     asked = parser.parse_args()
     try:
         match asked.command:

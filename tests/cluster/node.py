@@ -62,9 +62,14 @@ class ProcessNode(NodeBase):
         self._held: dict[str, _Held] = {}
         self._directory = Path()
 
+    @property
+    def logs_directory(self) -> Path:
+        """`<namespace>_<pod>_<uid>/<container>.log`. `kubectl logs` cannot read them: it asks a kubelet."""
+        return self._directory / "logs"
+
     def logs(self, namespace: str, pod: str, container: str | None = None) -> str:
         """What one container printed, or all of them with a heading each. Kept until the node ends."""
-        files = self._directory.glob(f"logs/{namespace}_{pod}_*/*.log")
+        files = self.logs_directory.glob(f"{namespace}_{pod}_*/*.log")
         found = sorted(files, key=lambda file: file.stat().st_mtime_ns)
         if container:
             return "".join(file.read_text(errors="replace") for file in found if file.stem == container)
@@ -97,7 +102,7 @@ class ProcessNode(NodeBase):
     def _hold(self, pod: Pod) -> None:
         metadata = pod["metadata"]
         name = f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
-        logs = self._directory / "logs" / name
+        logs = self.logs_directory / name
         run = PodRun(pod, self._api, self._images, directory=self._directory / "pods" / name, logs=logs)
         held = self._held[metadata["uid"]] = _Held(pod, run)
         self._spawn(self._live(held, self._directory / "pods" / name))

@@ -24,7 +24,6 @@ class NodeBase:
         self._kube = AsyncKube(kubeconfig)
         self._namespaces: Collection[str | None] = [None] if namespaces is None else namespaces
         self._api = PodApi(self._kube)
-        self._seen: dict[str | None, set[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
         self._stack = contextlib.AsyncExitStack()
@@ -80,17 +79,21 @@ class NodeBase:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, namespace: str | None) -> None:
-        known = self._seen.setdefault(namespace, set())
-        async for kind, found in self._api.events(namespace):
-            if kind == "LISTED":
-                present = {pod["metadata"]["uid"] for pod in found}
-                for uid in known - present:
-                    self._gone(uid)
-                known &= present
-            for pod in found if kind == "LISTED" else [found]:
-                if kind == "DELETED":
-                    known.discard(pod["metadata"]["uid"])
-                    self._gone(pod["metadata"]["uid"])
-                else:
-                    known.add(pod["metadata"]["uid"])
-                    self._changed(pod)
+        known: set[str] = set()
+        async with contextlib.aclosing(self._api.events(namespace)) as events:
+            async for kind, found in events:
+                match kind:
+                    case "LISTED":
+                        present = {pod["metadata"]["uid"] for pod in found}
+                        for uid in known - present:
+                            self._gone(uid)
+                        known.clear()
+                        known |= present
+                        for pod in found:
+                            self._changed(pod)
+                    case "DELETED":
+                        known.discard(found["metadata"]["uid"])
+                        self._gone(found["metadata"]["uid"])
+                    case _:
+                        known.add(found["metadata"]["uid"])
+                        self._changed(found)

@@ -1,10 +1,11 @@
 """What a node asks of the API server for its pods, repeated through restarts of the server until it is answered."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 import aiohttp
@@ -96,7 +97,7 @@ class PodApi:
         )
         return str(answer["status"]["token"])
 
-    async def events(self, namespace: str | None) -> AsyncIterator[tuple[str, Any]]:
+    async def events(self, namespace: str | None) -> AsyncGenerator[tuple[str, Any]]:
         """("LISTED", all pods) at first and after every gap, ("CHANGED", pod) and ("DELETED", pod) between; endless."""
         path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
         while True:
@@ -105,11 +106,12 @@ class PodApi:
             version = listed["metadata"]["resourceVersion"]
             try:
                 while True:
-                    async for event in self._kube.watch(path, resource_version=version):
-                        await self.awake.wait()
-                        version = event["object"]["metadata"]["resourceVersion"]
-                        if event["type"] != "BOOKMARK":
-                            yield "DELETED" if event["type"] == "DELETED" else "CHANGED", event["object"]
+                    async with contextlib.aclosing(self._kube.watch(path, resource_version=version)) as stream:
+                        async for event in stream:
+                            await self.awake.wait()
+                            version = event["object"]["metadata"]["resourceVersion"]
+                            if event["type"] != "BOOKMARK":
+                                yield "DELETED" if event["type"] == "DELETED" else "CHANGED", event["object"]
             except (*_LOST, ApiError) as error:
                 log.debug("watch of %s broke: %r", path, error)
                 await asyncio.sleep(_FIRST_PAUSE)
