@@ -1,6 +1,6 @@
 """Carrying out one effect of a recorded intent. What came of it is not believed from the answer: the next pass reads.
 
-The order is the protocol's (design 7): intent on record, last look, effect; the result is for `pipeline.effects` to see.
+The order is the protocol's (design 7): intent on record, last look, effect; the result is read by `pipeline.effects`.
 """
 
 from __future__ import annotations

@@ -67,8 +67,7 @@ class ItemReconciler:
     async def _pass(self, record: ItemRecord, item: WorkItem) -> Outcome:
         repository = lanes.repository_of(self._world, record)
         if isinstance(repository, str):
-            action = decide_without_repository(item, self._world.now(), repository)
-            return await self._settle(item, action)
+            return await self._settle(item, decide_without_repository(item, self._world.now(), repository))
         case = await self._case(record, item, repository)
         action = decide(case)
         if _claims(case, action) and not self._slots.take(record):
