@@ -229,6 +229,15 @@ async def test_missing_scope_to_name_oneself_leaves_the_login_empty() -> None:
     assert (settings.login, settings.protected, settings.unprotected_reason) == ("", False, "there is no branch 'main'")
 
 
+async def test_token_revoked_between_two_reads_is_bad_and_not_nameless() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        revoked = request.url.path.endswith("/user")
+        return httpx.Response(401) if revoked else httpx.Response(200, json={"default_branch": "main"})
+
+    with pytest.raises(BadCredentials):
+        await gitea(handler).settings(default_branch="main")
+
+
 def spec(**changed: Any) -> ForgeSpec:
     given = {"url": URL, "owner": "shop", "name": "cart", "credentials_secret_ref": {"name": "forge"}}
     return ForgeSpec(**given | changed)

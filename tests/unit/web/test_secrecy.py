@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.unit.web.conftest import TOKEN, URL
 
 from conveyor.web.client import Credentials
 from conveyor.web.errors import OutsideError
+from tests.unit.web.conftest import TOKEN, URL
 
 
 def echo(request: httpx.Request) -> httpx.Response:
