@@ -58,7 +58,7 @@ class Gitea(Forge):
 
     async def settings(self, *, default_branch: str) -> ForgeSettings:
         repository = (await self._web.read("GET", self._repository)).parse(wire.REPOSITORY)
-        login = await self._login()
+        login = await self.login()
         missing = await self._missing_protection(repository, default_branch, login=login)
         return ForgeSettings(
             login=login,
@@ -140,12 +140,13 @@ class Gitea(Forge):
         """Refused where the token's user does not administer the repository."""
         return tuple(wire.hook(hook) for hook in await self._pages(("hooks",), wire.HOOKS))
 
-    async def _login(self) -> str:
+    async def login(self) -> str:
+        """Whose token ours is, "" where it may not say (it lacks the scope read:user)."""
         try:
             return (await self._web.read("GET", "/user")).parse(wire.USER).login
         except BadCredentials:
             raise
-        except Refused:  # the token has no scope read:user
+        except Refused:
             return ""
 
     async def _missing_protection(self, repository: wire.Repository, branch: str, *, login: str) -> str:
