@@ -45,6 +45,8 @@ class ItemRecord:
     transition: str
     """The effect under way; empty: none."""
     issue_id: str
+    indicated: str
+    """Id of the ticket state we last set."""
     branch: str
     head_sha: str
     hints: tuple[tuple[HintClass, str], ...]
@@ -147,6 +149,7 @@ def item_record(obj: JSONObject) -> ItemRecord:
         role=str(_dict(status, "activeRun").get("role", "")),
         transition=str(_dict(status, "transition").get("effect", "")),
         issue_id=str(source.get("issueID", "")),
+        indicated=str(_dict(status, "tracker").get("indicatedState", "")),
         branch=str(status.get("branch", "")),
         head_sha=str(status.get("headSHA", "")),
         hints=_hints(obj),

@@ -1,0 +1,141 @@
+"""Showing on a ticket where its item is: state and comment, outside the item's own passes, latest wins.
+
+A tracker that is slow or away holds no item up. What was shown is on record in `status.tracker`, so that a restart
+neither forgets nor repeats it; comments carry a marker by which the tracker refuses a second one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from conveyor.api.objects import WorkItem
+from conveyor.api.workitem import TrackerStatus, WorkItemStatus
+from conveyor.cluster.merge_patch import merge_patch
+from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.engine import lanes
+from conveyor.engine.hub import Hub
+from conveyor.engine.observe import state_map
+from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
+from conveyor.engine.world import World
+from conveyor.pipeline.indication import LogicalState, indicated_state
+from conveyor.tracker.protocol import Tracker
+from conveyor.web.errors import OutsideError, RateLimited
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A comment; the marker names what it is about, so that it is made once."""
+
+    marker: str
+    text: str
+
+
+def wanted_state(status: WorkItemStatus) -> LogicalState | None:
+    if status.stage is None:
+        return None
+    question = status.last_run.question if status.last_run is not None else ""
+    monitor = status.monitor
+    return indicated_state(
+        status.stage,
+        stalled=status.stalled,
+        approval=status.approval.gate if status.approval is not None else None,
+        question=bool(question) and status.active_run is None,
+        monitoring=monitor is not None and monitor.verdict == "Watching",
+        degraded=monitor is not None and monitor.verdict == "Degraded",
+    )
+
+
+def remark(item: WorkItem) -> Remark | None:
+    """What people have to be told in words; None where the state says it all."""
+    status = item.status
+    stalled = status.condition("Stalled")
+    if status.stalled is not None and stalled is not None:
+        return _remark(
+            item, f"stalled/{stalled.reason}/{stalled.last_transition_time}", f"A person is needed: {stalled.message}"
+        )
+    last = status.last_run
+    if last is not None and last.question and status.active_run is None:
+        text = (
+            f"The {last.role.value} asks: {last.question}\nAnswer in a comment and set the ticket to a starting state."
+        )
+        return _remark(item, f"question/{last.name}", text)
+    if status.approval is not None:
+        said = f"\n{last.summary}" if last is not None and last.summary else ""
+        text = f"{status.approval.gate} waits for you: set the ticket to Approved or Rejected.{said}"
+        return _remark(item, f"approval/{status.approval.gate}/{status.approval.opened_time}", text)
+    return None
+
+
+def _remark(item: WorkItem, about: str, text: str) -> Remark:
+    digest = hashlib.sha256(f"{item.metadata.uid}/{about}".encode()).hexdigest()[:24]
+    return Remark(marker=f"conveyor-{digest}", text=text)
+
+
+class Indicator:
+    def __init__(self, world: World, hub: Hub) -> None:
+        self._world, self._hub = world, hub
+        self._said: dict[Key, str] = {}
+        """The marker last used for an item, so that a comment that stands is not sent again and again."""
+
+    async def reconcile(self, key: Key) -> Outcome:
+        try:
+            return await self._pass(key)
+        except RateLimited as error:
+            return Again(max(error.until_seconds, 1.0))
+        except OutsideError as error:
+            return Retry(f"{type(error).__name__}: {str(error)[:300]}")
+
+    async def _pass(self, key: Key) -> Outcome:
+        record = self._world.cache.items.get(key)
+        if record is None or record.invalid or not record.issue_id:
+            return Done()
+        repository = lanes.repository_of(self._world, record)
+        try:
+            item = WorkItem.model_validate_json(record.body)
+        except ValidationError:
+            return Done()
+        wanted = wanted_state(item.status)
+        if isinstance(repository, str) or wanted is None or item.spec.source is None:
+            return Done()
+        tracker = await self._world.connections.tracker(repository)
+        if tracker is None:
+            return Done()
+        state = (await state_map(tracker, repository)).id_of(wanted)
+        if state is not None and state == record.indicated:
+            return Done()
+        return await self._show(item, tracker, state or "")
+
+    async def _show(self, item: WorkItem, tracker: Tracker, state: str) -> Outcome:
+        """Words first: whoever sees the state finds the reason beside it. Without a state only the words speak."""
+        source, words = item.spec.source, remark(item)
+        if source is None:
+            return Done()
+        key = Key(item.metadata.namespace, item.name)
+        if words is not None and self._said.get(key) != words.marker:
+            await tracker.comment(source.issue_id, words.text, marker=words.marker)
+            self._said[key] = words.marker
+        if not state:
+            return Done()
+        updated = await tracker.set_state(source.issue_id, state)
+        shown = TrackerStatus(state=state, ticket_updated_time=updated, indicated_state=state)
+        return await self._record(item, shown)
+
+    async def _record(self, item: WorkItem, shown: TrackerStatus) -> Outcome:
+        patch = merge_patch(item.status.dump(), item.status.model_copy(update={"tracker": shown}).dump())
+        if patch is None:
+            return Done()
+        key, version = Key(item.metadata.namespace, item.name), item.metadata.resource_version
+        match await self._world.cluster.patch_status(Kind.WORKITEM, key, resource_version=version, status=patch):
+            case Won(stored):
+                self._hub.item_seen(stored)
+                return Done()
+            case Lost() | Uncertain():
+                fresh = await self._world.cluster.get(Kind.WORKITEM, key)
+                if fresh is not None:
+                    self._hub.item_seen(fresh)
+                return Again(0.2)
+            case Rejected(message):
+                return Person(f"the API server rejects status.tracker: {message[:200]}")

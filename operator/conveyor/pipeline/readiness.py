@@ -1,0 +1,253 @@
+"""Whether a Repository's items may be admitted, and what its status says: pure, from what was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from conveyor.api.annotations import Verb, requests
+from conveyor.api.fields import Condition
+from conveyor.api.objects import Repository
+from conveyor.api.repository import NotReadyReason, RepositorySpec, RepositoryStatus, TrackerSeen, WebhookStatus
+from conveyor.api.stages import Role
+from conveyor.api.workitem import HandledRequest
+from conveyor.pipeline.facts import NOT_READ, Fact, ForgeSettings, HookState, Unknown
+from conveyor.pipeline.indication import StateMap
+from conveyor.pipeline.lane import effective_freeze
+
+HOOK_EVENTS = frozenset({"push", "pull_request", "status"})
+"""What must be among a hook's events; `pull_request` stands for its whole group (gitea-measured.md 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What was found out about a Repository. `bad_credentials` names the Secret that is missing or refused."""
+
+    settings: Fact[ForgeSettings] = NOT_READ
+    hooks: Fact[tuple[HookState, ...]] = NOT_READ
+    identifier: Fact[str | None] = NOT_READ
+    states: Fact[StateMap | None] = NOT_READ
+    bad_credentials: str = ""
+    twin: str = ""
+    agents: frozenset[Role] = field(default_factory=frozenset)
+    hook_path: str = ""
+    """What the address of our webhook ends with."""
+
+
+Problem = tuple[NotReadyReason, str]
+
+
+def problem(spec: RepositorySpec, checks: Checks) -> Problem | None:
+    """The first reason for which nothing is admitted; None where all is well."""
+    for check in (_unsupported, _twin, _credentials, _forge, _protection, _merge, _tracker, _agents):
+        found = check(spec, checks)
+        if found is not None:
+            return found
+    return None
+
+
+def _unsupported(spec: RepositorySpec, _: Checks) -> Problem | None:
+    used = {
+        "gates.image": spec.gates.image.enabled,
+        "gates.coverage": spec.gates.coverage.enabled,
+        "staging": bool(spec.staging.template),
+        "deploy.rollbackTemplate": bool(spec.deploy.rollback_template),
+        "monitor": bool(spec.monitor.probes),
+    }
+    names = [name for name, enabled in used.items() if enabled]
+    if not names:
+        return None
+    return NotReadyReason.NOT_YET_SUPPORTED, f"this version cannot do {', '.join(names)} yet: switch it off"
+
+
+def _twin(_: RepositorySpec, checks: Checks) -> Problem | None:
+    if not checks.twin:
+        return None
+    text = f"the older Repository {checks.twin} has the same forge repository or project: remove one of the two"
+    return NotReadyReason.TWIN, text
+
+
+def _credentials(_: RepositorySpec, checks: Checks) -> Problem | None:
+    return (NotReadyReason.BAD_CREDENTIALS, checks.bad_credentials) if checks.bad_credentials else None
+
+
+def _forge(spec: RepositorySpec, checks: Checks) -> Problem | None:
+    match checks.settings:
+        case Unknown(reason=reason):
+            return NotReadyReason.UNREACHABLE, f"{spec.forge.url} could not be asked: {reason}"
+        case ForgeSettings(can_push=False):
+            where = f"{spec.forge.owner}/{spec.forge.name}"
+            return NotReadyReason.BAD_CREDENTIALS, f"the operator's token may not push to {where}: give it write access"
+        case ForgeSettings():
+            return None
+
+
+def _protection(spec: RepositorySpec, checks: Checks) -> Problem | None:
+    match checks.settings:
+        case ForgeSettings(protected=False) as settings:
+            branch = spec.forge.default_branch
+            return NotReadyReason.UNPROTECTED, settings.unprotected_reason or f"{branch} is not protected: protect it"
+        case _:
+            return None
+
+
+def _merge(_: RepositorySpec, checks: Checks) -> Problem | None:
+    match checks.settings:
+        case ForgeSettings() as settings:
+            off = {
+                "fast-forward-only merges": settings.allow_fast_forward,
+                "updating a branch by rebase": settings.allow_rebase_update,
+                "marking a pull request as manually merged": settings.allow_manual_merge,
+            }
+            names = [name for name, allowed in off.items() if not allowed]
+            if names:
+                text = f"the forge's repository does not allow {', '.join(names)}: allow it in its settings"
+                return NotReadyReason.MERGE_NOT_ALLOWED, text
+            return None
+        case _:
+            return None
+
+
+def _tracker(spec: RepositorySpec, checks: Checks) -> Problem | None:
+    if spec.tracker is None:
+        return None
+    match checks.identifier:
+        case Unknown(reason=reason):
+            return NotReadyReason.UNREACHABLE, f"{spec.tracker.url} could not be asked: {reason}"
+        case str() as found if found != spec.tracker.identifier:
+            text = (
+                f"wanted project {spec.tracker.identifier}, found {found}: mend tracker.identifier or tracker.projectID"
+            )
+            return NotReadyReason.STATES_MISSING, text
+        case _:
+            pass
+    match checks.states:
+        case Unknown(reason=reason):
+            return NotReadyReason.UNREACHABLE, f"the states of {spec.tracker.url} could not be read: {reason}"
+        case StateMap() as states:
+            approval = spec.gates.approval
+            lacking = states.lacking(person_gates="Person" in (approval.analysis, approval.deploy))
+            if lacking:
+                return NotReadyReason.STATES_MISSING, f"the project has no state for {', '.join(lacking)}"
+            return None
+        case None:
+            return None
+
+
+def _agents(_: RepositorySpec, checks: Checks) -> Problem | None:
+    missing = [role.value for role in Role if role not in checks.agents]
+    if not missing:
+        return None
+    text = f"neither the Repository nor the operator's default has an agent for {', '.join(missing)}"
+    return NotReadyReason.AGENT_MISSING, text
+
+
+# --- status
+
+
+def judged(repository: Repository, checks: Checks, *, now: datetime, freeze_enabled: bool = True) -> RepositoryStatus:
+    """The Repository's status as these checks have it."""
+    found = problem(repository.spec, checks)
+    hooks = webhook_statuses(checks)
+    old = _answered(repository, now)
+    freeze = effective_freeze(repository.metadata.annotations, old, now=now) if freeze_enabled else None
+    unhealthy = next((hook for hook in hooks if not hook.healthy), None)
+    conditions = {
+        "Ready": _condition(
+            "Ready",
+            holds=found is None,
+            reason=found[0].value if found is not None else "Ready",
+            message=found[1] if found is not None else "",
+        ),
+        "WebhooksHealthy": _condition(
+            "WebhooksHealthy",
+            holds=unhealthy is None,
+            reason="Healthy" if unhealthy is None else "Unhealthy",
+            message=unhealthy.message if unhealthy is not None else "",
+        ),
+        "Frozen": _condition(
+            "Frozen",
+            holds=freeze is not None,
+            reason=freeze.source if freeze is not None else "NotFrozen",
+            message=freeze.reason if freeze is not None else "",
+        ),
+    }
+    seen = old.tracker
+    if isinstance(checks.states, StateMap):
+        seen = TrackerSeen(start_state_ids=tuple(sorted(checks.states.start_ids)))
+    return old.model_copy(
+        update={
+            "observed_generation": repository.metadata.generation,
+            "conditions": tuple(_kept(old, conditions[name], now) for name in sorted(conditions)),
+            "effective_freeze": freeze,
+            "tracker": seen,
+            "webhooks": hooks,
+        }
+    )
+
+
+def webhook_statuses(checks: Checks) -> tuple[WebhookStatus, ...]:
+    """Gitea's registration; Plane's cannot be read in its community edition (gitea-plane.md 5.1)."""
+    match checks.hooks:
+        case Unknown(reason=reason):
+            return (WebhookStatus(source="Gitea", healthy=False, message=f"the hooks could not be read: {reason}"),)
+        case hooks:
+            ours = [hook for hook in hooks if hook.url.split("?")[0].endswith(checks.hook_path)]
+            return (_gitea_hook(ours, checks.hook_path),)
+
+
+def _gitea_hook(ours: list[HookState], path: str) -> WebhookStatus:
+    active = [hook for hook in ours if hook.active]
+    if not active:
+        state = "is not active" if ours else "is missing"
+        return WebhookStatus(source="Gitea", healthy=False, message=f"the webhook to …{path} {state}")
+    lacking = HOOK_EVENTS - active[0].events
+    if lacking:
+        text = f"the webhook to …{path} does not send {', '.join(sorted(lacking))}"
+        return WebhookStatus(source="Gitea", healthy=False, message=text)
+    return WebhookStatus(source="Gitea", healthy=True)
+
+
+def _answered(repository: Repository, now: datetime) -> RepositoryStatus:
+    """With people's requests carried out and echoed: `refresh` reads anew, `unfreeze` clears automatic freezes."""
+    status = repository.status
+    for request in requests(repository.metadata.annotations):
+        done = {entry.verb: entry.id for entry in status.handled_requests}
+        if done.get(request.verb.value) == request.id:
+            continue
+        result = "Accepted"
+        match request.verb:
+            case Verb.REFRESH:
+                pass
+            case Verb.UNFREEZE:
+                status, result = _unfrozen(status, request.text, request.by, now)
+            case _:
+                result = f"Refused: {request.verb.value} means nothing for a Repository"
+        rest = [entry for entry in status.handled_requests if entry.verb != request.verb.value]
+        echo = HandledRequest(verb=request.verb.value, id=request.id, result=result[:256], time=now)
+        entries = tuple(sorted([*rest, echo], key=lambda entry: entry.verb))
+        status = status.model_copy(update={"handled_requests": entries})
+    return status
+
+
+def _unfrozen(status: RepositoryStatus, which: str, by: str, now: datetime) -> tuple[RepositoryStatus, str]:
+    cleared = [
+        freeze.model_copy(update={"cleared_time": now, "cleared_by": (by or "a person")[:256]})
+        if freeze.cleared_time is None and which in ("all", freeze.id)
+        else freeze
+        for freeze in status.freezes
+    ]
+    if tuple(cleared) == status.freezes:
+        return status, f"Refused: no automatic freeze {which or '(name one, or all)'} stands"
+    return status.model_copy(update={"freezes": tuple(cleared)}), "Accepted"
+
+
+def _condition(name: str, *, holds: bool, reason: str, message: str) -> dict[str, str]:
+    return {"type": name, "status": "True" if holds else "False", "reason": reason, "message": message[:1024]}
+
+
+def _kept(old: RepositoryStatus, new: dict[str, str], now: datetime) -> Condition:
+    """Its time moves only when its status does."""
+    before = old.condition(new["type"])
+    since = before.last_transition_time if before is not None and before.status == new["status"] else now
+    return Condition.model_validate(new | {"lastTransitionTime": since})
