@@ -66,7 +66,7 @@ def clone_settings(environment: Environment) -> CloneSettings:
         forge=_forge(environment),
         task_source=_path(environment, "CONVEYOR_TASK_SOURCE_FILE"),
         workspace=_path(environment, "CONVEYOR_WORKSPACE"),
-        state=_path(environment, "CONVEYOR_STATE_DIR"),
+        state=_outside(environment, "CONVEYOR_STATE_DIR"),
         task=_path(environment, "CONVEYOR_TASK_FILE"),
     )
 
@@ -77,8 +77,8 @@ def publish_settings(environment: Environment) -> PublishSettings:
         forge=_forge(environment),
         task_source=_path(environment, "CONVEYOR_TASK_SOURCE_FILE"),
         workspace=_path(environment, "CONVEYOR_WORKSPACE"),
-        state=_path(environment, "CONVEYOR_STATE_DIR"),
-        answer=_path(environment, "CONVEYOR_ANSWER_FILE"),
+        state=_outside(environment, "CONVEYOR_STATE_DIR"),
+        answer=_outside(environment, "CONVEYOR_ANSWER_FILE"),
         termination=_path(environment, "CONVEYOR_TERMINATION_FILE"),
         run_token=_secret(environment, "CONVEYOR_RUN_TOKEN_FILE"),
     )
@@ -111,6 +111,14 @@ def _path(environment: Environment, name: str) -> Path:
     path = Path(_text(environment, name))
     if not path.is_absolute():
         raise StepFailed(f"{name}: wanted an absolute path, found {str(path)!r}")
+    return path
+
+
+def _outside(environment: Environment, name: str) -> Path:
+    """A path outside the workspace: what is inside becomes part of the commit."""
+    path = _path(environment, name)
+    if path.is_relative_to(_path(environment, "CONVEYOR_WORKSPACE")):
+        raise StepFailed(f"{name}: wanted a path outside CONVEYOR_WORKSPACE, found {str(path)!r}")
     return path
 
 

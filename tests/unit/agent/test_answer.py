@@ -161,6 +161,11 @@ def test_an_impossible_setting_is_named_and_no_credentials_shown(run: Run, name:
     assert_no_verdict_for(run, {name: value}, name)
 
 
+@pytest.mark.parametrize("name", ["CONVEYOR_ANSWER_FILE", "CONVEYOR_STATE_DIR"])
+def test_a_path_inside_the_workspace_is_refused(run: Run, name: str) -> None:
+    assert_no_verdict_for(run, {name: f"{run.workspace}/x"}, name, "outside CONVEYOR_WORKSPACE")
+
+
 def assert_no_verdict_for(run: Run, environment: dict[str, str], *words: str) -> None:
     error = run.publish(**environment)["error"]
     assert all(word in error for word in words), error

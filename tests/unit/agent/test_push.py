@@ -9,6 +9,15 @@ from conveyor.agent.settings import publish_settings
 from tests.unit.agent.conftest import BRANCH, FORGE_TOKEN, RUN, RUN_TOKEN, Run, git
 
 
+def forge_hook(run: Run, script: str) -> None:
+    """The forge runs this before it accepts a push."""
+    hook = run.origin / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{script}\n")
+    hook.chmod(0o755)
+    git(run.origin, "config", "core.hooksPath", str(hook.parent))  # ours says there are none, and reaches it here
+
+
 def test_commits_are_pushed_and_the_message_names_the_new_head(cloned: Run) -> None:
     head = cloned.commit()
     message = cloned.publish()
@@ -125,15 +134,21 @@ def test_a_rewritten_history_is_refused(cloned: Run) -> None:
 
 def test_a_push_that_the_forge_s_hook_refuses_shows_why(cloned: Run) -> None:
     base = cloned.remote_head()
-    hook = cloned.origin / "hooks/pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    git(cloned.origin, "config", "core.hooksPath", str(hook.parent))  # ours says there are none, and reaches it here
-    hook.write_text(f"#!/bin/sh\necho 'no, and your token is {FORGE_TOKEN}' >&2\nexit 1\n")
-    hook.chmod(0o755)
+    forge_hook(cloned, f"echo 'no, and your token is {FORGE_TOKEN}' >&2; exit 1")
     cloned.commit()
     error = cloned.publish()["error"]
     assert "no, and your token is ..." in error
     assert cloned.remote_head() == base
+
+
+def test_git_gets_nothing_of_our_environment(cloned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_KEY", "m0del-key")
+    forge_hook(cloned, f"env > {cloned.root}/seen")
+    cloned.commit()
+    cloned.publish()
+    seen = (cloned.root / "seen").read_text()
+    assert "PATH=" in seen
+    assert "m0del-key" not in seen
 
 
 def test_a_push_whose_answer_was_lost_counts_when_the_branch_is_there(cloned: Run) -> None:
