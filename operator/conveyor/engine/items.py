@@ -91,6 +91,7 @@ class ItemReconciler:
             slot_free=self._slots.free(record),
             nonce=self._world.nonce(),
         )
+        facts = replace(facts, **lanes.blockers(self._world, record, facts.ticket))
         if look and Want.TICKET in wanted and isinstance(facts.ticket, Unknown):
             self._hub.put_back_ticket_flag(record.key)
         transition = item.status.transition
@@ -104,6 +105,8 @@ class ItemReconciler:
         return Policy(
             holder=settings.holder,
             poll_seconds=settings.reconcile_interval_seconds,
+            dependencies=settings.dependencies,
+            dependencies_source=settings.dependencies_source,
             agent_logins=frozenset(logins.values()),
             reviewer_login=logins.get("reviewer", ""),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository
@@ -9,7 +11,15 @@ from conveyor.cluster.protocol import Key
 from conveyor.engine.cache import repository_key
 from conveyor.engine.records import ItemRecord, RepositoryRecord
 from conveyor.engine.world import World
+from conveyor.pipeline.facts import Fact, Ticket
 from conveyor.pipeline.lane import DependencyFact, Lane, effective_freeze
+
+
+class Blockers(TypedDict):
+    """Fields of `Facts`."""
+
+    blockers: tuple[str, ...]
+    blockers_without_item: int
 
 
 def repository_of(world: World, record: ItemRecord) -> Repository | str:
@@ -75,3 +85,13 @@ def _is_first(world: World, record: ItemRecord, repository: Repository) -> bool:
         return True
     head = world.cache.head_of(repository_key(record))
     return head is not None and head.uid == record.uid
+
+
+def blockers(world: World, record: ItemRecord, ticket: Fact[Ticket | None]) -> Blockers:
+    """The items of the tickets that block this one's, and how many of those tickets have none."""
+    if not isinstance(ticket, Ticket):
+        return Blockers(blockers=(), blockers_without_item=0)
+    found = {issue: world.cache.of_issue(record.key.namespace, issue) for issue in ticket.blocked_by}
+    newest = (max(items, key=lambda item: (item.created, item.version)) for items in found.values() if items)
+    names = tuple(sorted({item.key.name for item in newest} - {record.key.name}))
+    return Blockers(blockers=names, blockers_without_item=sum(not items for items in found.values()))

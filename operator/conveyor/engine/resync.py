@@ -1,0 +1,68 @@
+"""The relist that finds what no watch reports: kopf never tells of what was deleted while its watch was down.
+
+It also looks at every object again, so that nothing is stranded by a wake that was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind
+from conveyor.engine.cache import Cache
+from conveyor.engine.hub import Hub
+from conveyor.engine.records import key_of
+from conveyor.web.errors import OutsideError
+
+logger = logging.getLogger(__name__)
+
+RESYNC_SECONDS = 300.0
+
+
+class Resync:
+    def __init__(self, cluster: Cluster, cache: Cache, hub: Hub, *, listed: Callable[[Kind], None]) -> None:
+        self._cluster, self._cache, self._hub, self._listed = cluster, cache, hub, listed
+
+    async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """At once, then every five minutes; a listing that fails is tried again soon."""
+        while True:
+            try:
+                await self.once()
+            except OutsideError as error:
+                logger.warning("resync failed", extra={"error": str(error)[:300]})
+                await sleep(5.0)
+            else:
+                await sleep(RESYNC_SECONDS)
+
+    async def once(self) -> None:
+        """Repositories first, so that no item's first pass finds its Repository missing."""
+        await self._list(Kind.REPOSITORY, self._hub.repository_seen, self._hub.repository_gone)
+        await self._list(Kind.WORKITEM, self._hub.item_seen, self._hub.item_gone)
+
+    async def _list(self, kind: Kind, seen: Callable[[JSONObject], None], gone: Callable[[JSONObject], None]) -> None:
+        before = self._known(kind)
+        objects = await self._cluster.list_all(kind)
+        for number, obj in enumerate(objects):
+            seen(obj)
+            if number % 200 == 199:
+                await asyncio.sleep(0)  # thousands of objects must not hold the loop
+        present = {key_of(obj) for obj in objects}
+        for key, (uid, version) in before.items():
+            if key not in present:
+                await self._confirm_gone(kind, key, uid=uid, version=version, gone=gone)
+        self._listed(kind)
+
+    def _known(self, kind: Kind) -> dict[Key, tuple[str, int]]:
+        table = self._cache.items if kind is Kind.WORKITEM else self._cache.repositories
+        return {record.key: (record.uid, record.version) for record in table}
+
+    async def _confirm_gone(
+        self, kind: Kind, key: Key, *, uid: str, version: int, gone: Callable[[JSONObject], None]
+    ) -> None:
+        """Made after the listing began, it would be missing from it: ask once more before believing."""
+        if await self._cluster.get(kind, key) is not None:
+            return
+        logger.info("found deleted unseen", extra={"kind": kind.value, "key": str(key)})
+        metadata = {"namespace": key.namespace, "name": key.name, "uid": uid, "resourceVersion": str(version)}
+        gone({"metadata": metadata})
