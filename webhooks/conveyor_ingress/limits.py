@@ -22,7 +22,7 @@ DRAIN_SECONDS = 10.0
 
 MAX_CONNECTIONS = 512
 """Open connections; one more is closed without a word."""
-MAX_HELD_BYTES = 32 * 1024 * 1024
+MAX_HELD_BYTES = 16 * 1024 * 1024
 """Bodies held at once over all connections, in bytes; a body that does not fit is answered 503."""
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 8190

@@ -101,9 +101,10 @@ async def test_missing_signature_is_401(ingress: Ingress) -> None:
     assert (await ingress.send(replace(delivery, headers=unsigned))).code == 401
 
 
-async def test_signature_of_the_hub_header_alone_is_accepted(ingress: Ingress) -> None:
+@pytest.mark.parametrize("absent", ["X-Gitea-Signature", "X-Hub-Signature-256"])
+async def test_signature_in_one_of_the_two_headers_is_accepted(ingress: Ingress, absent: str) -> None:
     delivery = deliveries.push()
-    headers = {key: value for key, value in delivery.headers.items() if key != "X-Gitea-Signature"}
+    headers = {key: value for key, value in delivery.headers.items() if key != absent}
     assert (await ingress.send(replace(delivery, headers=headers))).code == 202
 
 
@@ -135,6 +136,7 @@ async def test_empty_key_signature_is_never_accepted(ingress: Ingress) -> None:
         {"current": " \n"},
         {"current": None},
         {"previous": "conveyor-test-secret"},
+        {"current": "", "previous": "conveyor-test-secret"},
         {"current": ["conveyor-test-secret"]},
     ],
     ids=str,

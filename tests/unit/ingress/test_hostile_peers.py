@@ -7,6 +7,7 @@ the signature (Argo CD, Argo Events, Argo Workflows), multipart, chunk, header a
 import asyncio
 import contextlib
 import gzip
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -88,7 +89,12 @@ async def test_endless_chunked_body_is_413_and_not_kept(ingress: Ingress, quick_
     said = await answer_to(ingress, head, *[chunk] * 256)
     assert code(said) in (413, 0)  # 0: the answer was lost to the reset that ended the flood
     assert resident_bytes() - before < 20 * MEBIBYTE
-    assert ingress.metrics.exposition().count(b'answer="too_large",event="unverified"') > 0
+    assert re.search(rb'answer="too_large",event="unverified",source="\w+"} 1.0', ingress.metrics.exposition())
+
+
+async def test_chunked_body_of_one_byte_too_many_is_413(ingress: Ingress) -> None:
+    chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (MAX_BODY_BYTES + 1, b"x" * (MAX_BODY_BYTES + 1))
+    assert code(await answer_to(ingress, HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n", chunk)) == 413
 
 
 async def test_compressed_bomb_is_415_and_not_unpacked(ingress: Ingress) -> None:
