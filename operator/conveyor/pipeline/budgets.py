@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conveyor.api.repository import RepositorySpec
 from conveyor.api.stages import ROLE_OF_STAGE, Role, Stage
-from conveyor.api.workitem import Attempt, Cause, WorkItemStatus
+from conveyor.api.workitem import Attempt, Cause, HistoryEntry, WorkItemStatus
 
 CAUSE_OF_STAGE: dict[Stage, Cause] = {
     Stage.ANALYSIS: Cause.ANALYSIS,
@@ -49,11 +49,21 @@ def forgiven(status: WorkItemStatus) -> WorkItemStatus:
 
 
 def attempt_number(status: WorkItemStatus, role: Role) -> int:
-    """Which attempt a role's next run is, from 1: how often its work was sent back, plus one."""
+    """Which attempt of a role its next run is, from 1: how often its work was sent back or failed, plus one.
+
+    A person's rejection is the analyst's before development, and the developer's once it has sent the item back there.
+    """
     if role == Role.DEVELOPER:
-        others = NOT_IN_TOTAL | {Cause.ANALYSIS, Cause.ARCHITECTURE}
-        return 1 + sum(attempt.count for attempt in status.attempts if attempt.cause not in others)
-    return 1 + status.attempts_of(_CAUSE_OF_ROLE[role]).count
+        back = sum(entry.to_stage == Stage.DEVELOPMENT and _is_rejection(entry) for entry in status.history)
+        rejected = min(back, status.attempts_of(Cause.REJECTED).count)
+        return 1 + rejected + sum(attempt.count for attempt in status.attempts if attempt.cause in _DEVELOPERS)
+    rejected = status.attempts_of(Cause.REJECTED).count if role == Role.ANALYST else 0
+    return 1 + rejected + status.attempts_of(_CAUSE_OF_ROLE[role]).count
+
+
+def _is_rejection(entry: HistoryEntry) -> bool:
+    return entry.cause.startswith(Cause.REJECTED.value)
 
 
 _CAUSE_OF_ROLE = {role: CAUSE_OF_STAGE[stage] for stage, role in ROLE_OF_STAGE.items()}
+_DEVELOPERS = frozenset(Cause) - NOT_IN_TOTAL - {Cause.ANALYSIS, Cause.ARCHITECTURE, Cause.REJECTED}

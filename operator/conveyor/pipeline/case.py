@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from conveyor.api.fields import Condition, rfc3339
@@ -30,7 +30,7 @@ from conveyor.pipeline.facts import (
     TicketComment,
 )
 from conveyor.pipeline.indication import StateMap
-from conveyor.pipeline.lane import Lane
+from conveyor.pipeline.lane import Lane, is_under_way
 
 ACTOR = "conveyor"
 MAX_HISTORY = 20
@@ -55,12 +55,19 @@ class Facts:
     statuses: Fact[tuple[CommitStatus, ...]] = NOT_READ
     reviews: Fact[tuple[ForgeReview, ...]] = NOT_READ
     head_in_base: Fact[bool] = NOT_READ
-    """Whether the base branch contains the head that counts: the intent's, else the recorded one."""
+    """Whether the base branch contains the head that counts: the intent's, else the pull request's.
+
+    Read after `pull` and `base_head`: where they differ from an intent's, a False then means that it never will.
+    """
     base_in_head: Fact[bool] = NOT_READ
     """Whether the head contains the base's newest commit, so that it can be fast-forwarded to."""
     lane: Lane = field(default_factory=Lane)
     states: Fact[StateMap] = NOT_READ
     slot_free: bool = False
+    blockers: tuple[str, ...] = ()
+    """Items of the tickets that block this one's."""
+    blockers_without_item: int = 0
+    """How many tickets block this one's and were never started."""
     refusal: str = ""
     """Why the forge refused the effect of the recorded intent a moment ago; empty: it did not."""
     nonce: str = ""
@@ -76,6 +83,8 @@ class Policy:
     serial_gate: bool = True
     freeze: bool = True
     dependencies: bool = True
+    dependencies_source: str = "both"
+    """spec, tracker or both."""
     transition_lease: bool = False
     poll_seconds: float = 30.0
     """How often what reports nothing is read again."""
@@ -121,6 +130,10 @@ class Orphan:
 
 Situation = Case | Orphan
 """What the ways of changing a status need to know."""
+
+
+def with_status(case: Case, status: WorkItemStatus) -> Case:
+    return replace(case, item=case.item.model_copy(update={"status": status}))
 
 
 def settle(
@@ -221,7 +234,17 @@ def _with_conditions(case: Situation, status: WorkItemStatus) -> WorkItemStatus:
     conditions = status.conditions
     for condition in _derived(case, status):
         conditions = _put(conditions, condition)
+    conditions = _frozen(case, status, conditions)
     return status.model_copy(update={"conditions": conditions, "observed_generation": case.item.metadata.generation})
+
+
+def _frozen(case: Situation, status: WorkItemStatus, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Frozen stands on items under way alone, or a freeze would be a write for everybody who waits."""
+    freeze = case.facts.lane.freeze if isinstance(case, Case) else None
+    if freeze is None or not is_under_way(status.stage):
+        return tuple(condition for condition in conditions if condition.type != "Frozen")
+    reason = "Merges" if freeze.scope == "merge" else "Admission"
+    return _put(conditions, _condition(case, "Frozen", status="True", reason=reason, message=freeze.reason))
 
 
 def _derived(case: Situation, status: WorkItemStatus) -> tuple[Condition, ...]:

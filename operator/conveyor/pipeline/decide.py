@@ -16,10 +16,13 @@ from conveyor.pipeline.actions import Action, Settle, StopRun
 from conveyor.pipeline.case import Case, Orphan, advanced, moved, settle, stall, wait
 from conveyor.pipeline.facts import Ticket
 from conveyor.pipeline.indication import StateMap
-from conveyor.pipeline.people import answer_request, read_ticket
+from conveyor.pipeline.people import read_ticket, with_ticket_seen
 from conveyor.pipeline.pulls import merged_by_somebody, run_is_gone
+from conveyor.pipeline.stalled import closed_ticket, stay_stalled
+from conveyor.pipeline.verbs import answer_request
 from conveyor.pipeline.work import WORK
 
+DEPLOY_ENDED = (StalledReason.DEPLOY_FAILED, StalledReason.ROLLBACK_FAILED)
 NEVER_SUPERSEDED = frozenset({Effect.MERGE, Effect.RATCHET, Effect.PRODUCTION, Effect.ROLLBACK})
 
 
@@ -30,11 +33,8 @@ def decide(case: Case) -> Action:
     if case.status.stage is None:
         status = moved(case, case.status, Stage.CREATED, cause="seen")
         return settle(case, status, after=0.0, cause="seen")
-    for step in STEPS:
-        action = step(case)
-        if action is not None:
-            return action
-    return WORK[case.stage](case)
+    action = next((found for found in (step(case) for step in STEPS) if found is not None), None)
+    return with_ticket_seen(case, action if action is not None else WORK[case.stage](case))
 
 
 def decide_without_repository(item: WorkItem, now: datetime, why: str) -> Settle:
@@ -69,7 +69,9 @@ def cancel(case: Case) -> Action | None:
     """To `cancelled`, once no run is left; never out of a merge or a deploy."""
     wanted = "spec.cancel is set" if case.item.spec.cancel else _ticket_cancelled(case)
     transition = case.status.transition
-    if wanted is None or (transition is not None and transition.effect in NEVER_SUPERSEDED):
+    if case.stage in TERMINAL or wanted is None or (transition is not None and transition.effect in NEVER_SUPERSEDED):
+        return None
+    if case.stage == Stage.DEPLOY and case.status.stalled not in DEPLOY_ENDED:
         return None
     run = case.status.active_run
     if run is not None and not run_is_gone(case):
@@ -97,38 +99,26 @@ def follow_run(case: Case) -> Action | None:
 
 
 def stay_with_closed_ticket(case: Case) -> Action | None:
-    """A person closed the ticket before the item was done: nobody knows what is wanted now."""
-    match case.facts.ticket, case.facts.states:
-        case Ticket() as ticket, StateMap() as states:
-            ours = case.status.tracker is not None and ticket.state_id == case.status.tracker.indicated_state
-            if states.group_of(ticket.state_id) == "completed" and not ours:
-                text = f"ticket {ticket.key} was closed: set it to a starting state to go on, or cancel it"
-                return stall(case, StalledReason.TICKET_CLOSED, text)
-            return None
-        case _:
-            return None
-
-
-def stay_merged_by_agent(case: Case) -> Action | None:
-    return settle(case, case.status) if case.status.stalled == StalledReason.MERGED_BY_AGENT else None
+    """What is Stalled for another reason stays so: reopening the ticket would not mend it."""
+    return closed_ticket(case) if case.status.stalled is None else None
 
 
 def hold(case: Case) -> Action | None:
     if not case.item.spec.suspend:
         return None
-    return wait(case, WaitingReason.SUSPENDED, f"spec.suspend is set: kubectl workitem resume {case.item.name}")
+    return wait(case, WaitingReason.SUSPENDED, runs.suspended(case))
 
 
 STEPS: tuple[Callable[[Case], Action | None], ...] = (
-    rest_at_the_end,
     leave_newer_work_alone,
-    answer_request,
     cancel,
+    answer_request,
+    rest_at_the_end,
     merged_by_somebody,
     follow_transition,
     follow_run,
-    stay_merged_by_agent,
-    stay_with_closed_ticket,
     read_ticket,
+    stay_with_closed_ticket,
+    stay_stalled,
     hold,
 )

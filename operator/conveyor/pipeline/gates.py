@@ -45,6 +45,8 @@ class NotEvaluated(_NoTruthValue):
     waiting: WaitingReason
     silent: bool = False
     """Nobody has said a word within the time limit."""
+    unread: bool = False
+    """A fact could not be read: this is no word about the commit, and an earlier one stands."""
 
 
 Word = Passed | Failed | NotEvaluated
@@ -54,7 +56,7 @@ NOT_CONFIGURED = Passed("NotConfigured")
 
 def unreadable(fact: Unknown) -> NotEvaluated:
     waiting = WaitingReason.TRACKER if fact.on == "Tracker" else WaitingReason.FORGE
-    return NotEvaluated(f"{fact.on} could not be read: {fact.reason}", waiting)
+    return NotEvaluated(f"{fact.on} could not be read: {fact.reason}", waiting, unread=True)
 
 
 def head_sha(case: Case) -> str:
@@ -199,24 +201,27 @@ def review_word(
     reviewers: frozenset[str],
     excluded: frozenset[str],
 ) -> Word:
-    """The newest word of each reviewer; an approval counts for the head, or a commit with the same change, alone."""
+    """The newest word of each reviewer; an approval counts for the head, or a commit with the same change, alone.
+
+    Approvals count from `reviewers` alone, change requests from whoever has a say on the forge; `excluded` has neither.
+    """
     newest: dict[str, ForgeReview] = {}
     for review in reviews:
         if review.state in ("APPROVED", "REQUEST_CHANGES") and review.author not in excluded and not review.dismissed:
             newest[review.author] = review
-    if reviewers:
-        newest = {author: review for author, review in newest.items() if author in reviewers}
-    against = sorted(author for author, review in newest.items() if review.state == "REQUEST_CHANGES")
+    weighty = {author: review for author, review in newest.items() if review.official or author in reviewers}
+    against = sorted(author for author, review in weighty.items() if review.state == "REQUEST_CHANGES")
     if against:
         return Failed(f"changes requested by {', '.join(against)}"[:256])
     good = [
         author
         for author, review in newest.items()
-        if review.official and (review.commit == head or review.commit in carried)
+        if author in reviewers and review.official and (review.commit == head or review.commit in carried)
     ]
     if len(good) >= needed:
         return Passed(f"approved by {', '.join(sorted(good))}"[:256])
-    return NotEvaluated(f"{len(good)} of {needed} approvals of this commit", WaitingReason.REVIEW)
+    whose = ", ".join(sorted(reviewers)) or "nobody: no reviewer is known"
+    return NotEvaluated(f"{len(good)} of {needed} approvals of this commit, by {whose}"[:256], WaitingReason.REVIEW)
 
 
 def carried_heads(case: Case, head: str) -> frozenset[str]:
@@ -276,7 +281,9 @@ def _approved(case: Case, name: str, *, auto: bool) -> Word:
         return Passed("Auto")
     recorded = case.status.gate(name)
     head = head_sha(case)
-    if recorded is not None and recorded.passed and head and _same_change(case, recorded, head):
+    if not head:
+        return NotEvaluated("the commit to approve could not be read", WaitingReason.FORGE, unread=True)
+    if recorded is not None and recorded.passed and _same_change(case, recorded, head):
         return Passed(recorded.reason)
     return NotEvaluated("a person has to approve", WaitingReason.APPROVAL)
 
@@ -362,6 +369,8 @@ def recorded(case: Case, status: WorkItemStatus, words: tuple[tuple[str, Word], 
     gates = {gate.name: gate for gate in status.gates}
     head, change = head_sha(case), _change(case)
     for name, word in words:
+        if isinstance(word, NotEvaluated) and word.unread:
+            continue
         new = Gate(
             name=name,
             passed=isinstance(word, Passed),

@@ -12,14 +12,8 @@ BEFORE_MERGE = frozenset({Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.
 
 
 def head_moved(case: Case, pull: PullRequest) -> bool:
-    """Whether the head is another commit than the one on record, and not our own rebase of it."""
-    if not case.status.head_sha or pull.head_sha == case.status.head_sha:
-        return False
-    match case.facts.change_id:
-        case str() as change if change and change == case.status.change_id:
-            return False
-        case _:
-            return True
+    """Whether somebody pushed: the head we know of, or brought there ourselves, is on record."""
+    return bool(case.status.head_sha) and pull.head_sha != case.status.head_sha
 
 
 def pull_trouble(case: Case) -> Action | None:
@@ -42,11 +36,19 @@ def _trouble(case: Case, pull: PullRequest) -> Action | None:
         text = f"pull request #{pull.number} was closed: reopen it, or resume to open another"
         return stall(case, StalledReason.PULL_REQUEST_CLOSED, text, after=60.0)
     if pull.head != case.status.branch:
-        text = f"branch {case.status.branch} is gone: push it again"
+        text = f"branch {case.status.branch} is gone: push it again, or rework to start over on a new branch"
         return stall(case, StalledReason.BRANCH_GONE, text, after=60.0)
-    if pull.base != case.status.base_branch or case.status.base_branch != case.spec.forge.default_branch:
-        wanted = case.spec.forge.default_branch
-        text = f"pull request #{pull.number} goes to {pull.base}, not to {wanted}: retarget it, or resume to accept it"
+    return _renamed(case, pull)
+
+
+def _renamed(case: Case, pull: PullRequest) -> Action | None:
+    """Another base than the one the work was made for. A base that is not the default branch is never merged to."""
+    base, default = case.status.base_branch, case.spec.forge.default_branch
+    if pull.base != default:
+        text = f"pull request #{pull.number} goes to {pull.base}, not to {default}: retarget it, then resume"
+        return stall(case, StalledReason.BASE_RENAMED, text, after=60.0)
+    if base != default:
+        text = f"pull request #{pull.number} goes to {default} now, not to {base}: resume to accept it"
         return stall(case, StalledReason.BASE_RENAMED, text, after=60.0)
     return None
 
@@ -58,28 +60,42 @@ def merged_by_somebody(case: Case) -> Action | None:
         return None
     if transition is not None and transition.effect == Effect.MERGE:
         return None
-    match case.facts.pull:
-        case PullRequest() as pull if pull.merged:
-            pass
-        case _:
-            return None
+    pull = _landed(case)
+    if pull is None:
+        return None
     if case.status.active_run is not None and not run_is_gone(case):
         return StopRun(case.status.active_run, "the pull request was merged by somebody")
     if pull.merged_by in case.policy.agent_logins:
         text = f"pull request #{pull.number} was merged by {pull.merged_by}, an agent: check it, then override to done"
-        status = case.status.model_copy(update={"active_run": None})
+        status = case.status.model_copy(update={"active_run": None, "transition": None})
         return stall(case, StalledReason.MERGED_BY_AGENT, text, status=status)
     cause = f"#{pull.number} was merged by {pull.merged_by or 'somebody'}"
     status = moved(case, case.status, Stage.DONE, cause=cause).model_copy(
-        update={"active_run": None, "merge_sha": pull.merge_sha or pull.head_sha, "head_sha": pull.head_sha}
+        update={
+            "active_run": None,
+            "merge_sha": (pull.merged and pull.merge_sha) or pull.head_sha,
+            "head_sha": pull.head_sha,
+        }
     )
     return settle(case, status, cause="external merge", notes=(advanced(case, Stage.DONE, cause),))
+
+
+def _landed(case: Case) -> PullRequest | None:
+    """The recorded pull request, if it is merged, or if somebody put its head on the base without it."""
+    match case.facts.pull:
+        case PullRequest() as pull if pull.merged:
+            return pull
+        case PullRequest() as pull if pull.head_sha == case.status.head_sha != case.status.base_sha:
+            return pull if case.facts.head_in_base is True else None
+        case _:
+            return None
 
 
 def run_is_gone(case: Case) -> bool:
     """Whether the recorded run's Job is known to be at its end or away, with no pod left at work."""
     match case.facts.run_job:
         case JobFact() as job:
-            return job.state in (JobState.MISSING, JobState.ENDED)
+            ours = job.item_uid == case.item.metadata.uid
+            return job.state in (JobState.MISSING, JobState.ENDED) or not ours
         case _:
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from conveyor.api.answers import Verdict
 from conveyor.api.names import run_name
@@ -25,18 +25,36 @@ from conveyor.pipeline.case import SOON, Case, moved, settle, stall, unstalled, 
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
 from conveyor.pipeline.gates import head_sha
 
+SHORTEST_WAIT = 5
+"""Seconds: a role that asks to be started again at once, each time, must not keep the cluster busy with Jobs."""
 OVERTIME = timedelta(seconds=60)
 """How long past its time limit a run's Job may take to end by itself before it is deleted."""
 
 
+def held_off(case: Case) -> Waiting | None:
+    """What keeps any run from being claimed now; None where nothing does."""
+    if case.item.spec.suspend:
+        return Waiting(reason=WaitingReason.SUSPENDED, message=suspended(case))
+    if not case.facts.slot_free:
+        text = "all run slots are taken: kubectl workitem queue shows by whom"
+        return Waiting(
+            reason=WaitingReason.RUN_SLOT, message=text, on=WaitingOn(kind="Repository", name=case.repository.name)
+        )
+    return None
+
+
+def suspended(case: Case) -> str:
+    return f"spec.suspend is set: kubectl workitem resume {case.item.name} takes it back"
+
+
 def claimed(case: Case, status: WorkItemStatus, *, reason: str) -> WorkItemStatus:
-    """With a run of the stage's role on record; without a free slot the item waits for one instead."""
+    """With a run of the stage's role on record; what keeps it from starting is said instead."""
     stage = status.stage
     if stage is None or stage not in ROLE_OF_STAGE:
         return status
-    if not case.facts.slot_free:
-        waiting = Waiting(reason=WaitingReason.RUN_SLOT, message="all run slots are taken")
-        return _waiting(case, status, waiting)
+    held = held_off(case)
+    if held is not None:
+        return _waiting(case, status, held)
     role, runs = ROLE_OF_STAGE[stage], (status.runs or 0) + 1
     token = hashlib.sha256(f"{case.item.metadata.uid}/{runs}/{case.facts.nonce}".encode()).hexdigest()[:32]
     run = ActiveRun(
@@ -67,33 +85,55 @@ def entered(
     return claimed(case, moved(case, status or case.status, to, cause=cause), reason=reason)
 
 
-def begin(case: Case, *, reason: str = "") -> Action:
-    """The stage's role starts to work, uncharged."""
-    status = claimed(case, case.status, reason=reason)
-    return settle(case, status, after=None if status.active_run is None else 0.0)
+def begin(case: Case, *, reason: str = "", status: WorkItemStatus | None = None) -> Action:
+    """The stage's role starts to work, uncharged. `status` is what is stored with the claim, and only with it."""
+    if (held := held_off(case)) is not None:
+        return settle(case, _waiting(case, case.status, held))
+    return settle(case, claimed(case, status or case.status, reason=reason), after=0.0)
 
 
-def rework(case: Case, cause: Cause, reason: str, *, to: Stage | None = None) -> Action:
-    """The stage's role works again, or an earlier stage does, charged to a cause; at a cap a person is needed."""
+def rework(
+    case: Case, cause: Cause, reason: str, *, to: Stage | None = None, status: WorkItemStatus | None = None
+) -> Settle:
+    """The stage's role works again, or an earlier stage does, charged to a cause; at a cap a person is needed.
+
+    `status` is what is stored if the rework begins.
+    """
     if (budget := exhausted(case.status, case.spec, cause)) is not None:
         return stall(
             case,
             StalledReason.RETRIES_EXHAUSTED,
-            f"{reason}; the budget is used up ({budget}): retry to allow more, rework to send it back",
+            f"{reason}; the budget is used up ({budget}): kubectl workitem retry {case.item.name} allows more"[:1024],
+            after=300.0,
         )
-    if to is None and not case.facts.slot_free:
-        return wait(case, WaitingReason.RUN_SLOT, "all run slots are taken", on=_repository(case))
-    status = charged(case.status, cause, head_sha(case))
-    if to is None or to == case.stage:
-        status = claimed(case, status, reason=reason)
-    else:
-        status = entered(case, to, cause=f"{cause.value}: {reason}", reason=reason, status=status)
+    return sent_back(case, cause, reason, to=to, status=status or case.status)
+
+
+def sent_back(case: Case, cause: Cause, reason: str, *, to: Stage | None, status: WorkItemStatus) -> Settle:
+    """As `rework`, whatever the budget says: for a person's verb."""
+    charge = charged(status, cause, head_sha(case))
     note = Note("Rework", f"{cause.value}: {reason}", warning=True)
-    return settle(case, status, after=0.0, notes=(note,), cause=cause.value)
+    if to is not None and to != case.stage:
+        text = f"{cause.value}: {reason}"
+        return settle(
+            case,
+            entered(case, to, cause=text, reason=reason, status=charge),
+            after=0.0,
+            notes=(note,),
+            cause=cause.value,
+        )
+    if (held := held_off(case)) is not None:
+        return settle(case, _waiting(case, case.status, held))
+    return settle(case, claimed(case, charge, reason=reason), after=0.0, notes=(note,))
 
 
-def _repository(case: Case) -> tuple[str, str]:
-    return ("Repository", case.repository.name)
+def why_here(case: Case) -> str:
+    """Why an item was sent back to the stage it is in; empty where it came forward."""
+    last = case.status.history[-1] if case.status.history else None
+    if last is None or last.from_stage is None or last.to_stage != case.stage:
+        return ""
+    order = list(Stage)
+    return last.cause if order.index(last.from_stage) > order.index(last.to_stage) else ""
 
 
 def follow(case: Case, run: ActiveRun) -> Action:
@@ -109,16 +149,15 @@ def follow(case: Case, run: ActiveRun) -> Action:
 
 def _follow_job(case: Case, run: ActiveRun, job: JobFact) -> Action:
     match job.state:
-        case JobState.MISSING if run.uid is None:
+        case JobState.MISSING if run.uid is None and not _is_over(case, run):
             return StartRun(run)
         case JobState.MISSING:
             return _ended(case, run, infrastructure("its Job is gone without an answer"))
         case JobState.DELETING:
             return wait(case, WaitingReason.RUN, "the run is being stopped", on=("Job", run.name), after=SOON)
         case _ if job.item_uid != case.item.metadata.uid:
-            return stall(
-                case, StalledReason.EFFECT_UNKNOWN, f"Job {run.name} belongs to another item: delete it, then retry"
-            )
+            text = f"Job {run.name} is there and is not this item's: delete it"
+            return stall(case, StalledReason.EFFECT_UNKNOWN, text, after=60.0)
         case JobState.ACTIVE:
             return _at_work(case, run, job)
         case JobState.ENDED:
@@ -126,13 +165,21 @@ def _follow_job(case: Case, run: ActiveRun, job: JobFact) -> Action:
 
 
 def _at_work(case: Case, run: ActiveRun, job: JobFact) -> Action:
-    limit = timedelta(seconds=time_limit(case, run))
-    if case.now - run.started_time > limit + OVERTIME:
+    if run.uid is not None and _is_over(case, run):
         return StopRun(run, "it is past its time limit")
     seen = case.status.model_copy(update={"active_run": run.model_copy(update={"uid": job.uid})})
     text = f"the {run.role.value} is at work" + (f" ({job.reason})" if job.reason else "")
-    left = (limit + OVERTIME - (case.now - run.started_time)).total_seconds()
+    left = (_end(case, run) - case.now).total_seconds()
     return wait(case, WaitingReason.RUN, text, on=("Job", run.name), after=max(left, 1.0), status=seen)
+
+
+def _end(case: Case, run: ActiveRun) -> datetime:
+    """When a run is no longer waited for."""
+    return run.started_time + timedelta(seconds=time_limit(case, run)) + OVERTIME
+
+
+def _is_over(case: Case, run: ActiveRun) -> bool:
+    return case.now > _end(case, run)
 
 
 def time_limit(case: Case, run: ActiveRun) -> int:
@@ -147,7 +194,7 @@ def _read(case: Case, run: ActiveRun, job: JobFact) -> Ending:
 
 
 def _ended(case: Case, run: ActiveRun, ending: Ending) -> Settle:
-    wanted_wait = timedelta(seconds=ending.retry_after_seconds)
+    wanted_wait = timedelta(seconds=max(ending.retry_after_seconds, SHORTEST_WAIT))
     last = LastRun(
         name=run.name,
         role=run.role,
@@ -161,7 +208,7 @@ def _ended(case: Case, run: ActiveRun, ending: Ending) -> Settle:
         finished_time=case.now,
         not_before_time=case.now + wanted_wait if ending.verdict == Verdict.RETRY else None,
     )
-    status = case.status.model_copy(update={"active_run": None, "last_run": last, "waiting": None})
+    status = unstalled(case, case.status).model_copy(update={"active_run": None, "last_run": last, "waiting": None})
     text = f"{run.role.value}: {ending.verdict.value} {last.summary}"[:900]
     note = Note("RunFinished", text, warning=ending.verdict == Verdict.INFRASTRUCTURE)
     return settle(case, status, after=0.0, notes=(note,))
@@ -179,12 +226,12 @@ def role_passed(case: Case) -> Action | None:
     """None where the stage's role has worked and says pass, so that the gates may be asked; else what to do first."""
     last = worked(case)
     if last is None:
-        return begin(case)
+        return begin(case, reason=why_here(case))
     match last.verdict:
         case Verdict.PASS:
             return None
         case Verdict.BLOCKED if last.question:
-            return wait(case, WaitingReason.PERSON, f"the {last.role.value} asks: {last.question}", on=_ticket(case))
+            return wait(case, WaitingReason.PERSON, _asks(case, last), on=_ticket(case))
         case Verdict.BLOCKED:
             return begin(case, reason="the question was answered; see the comments")
         case Verdict.RETRY:
@@ -197,11 +244,18 @@ def role_passed(case: Case) -> Action | None:
             return rework(case, CAUSE_OF_STAGE[case.stage], f"the {last.role.value} failed: {last.summary}")
 
 
+def _asks(case: Case, last: LastRun) -> str:
+    """The way out first: a long question is cut."""
+    source = case.item.spec.source
+    where = f"answer on {source.key} and set it to a starting state, or " if source is not None else ""
+    return f"the {last.role.value} asks ({where}kubectl workitem resume {case.item.name}): {last.question}"
+
+
 def _later(case: Case, last: LastRun) -> Action:
     if last.not_before_time is not None and case.now < last.not_before_time:
         left = (last.not_before_time - case.now).total_seconds()
         text = f"the {last.role.value} asked to wait until {last.not_before_time:%H:%M:%S} UTC: {last.summary}"
-        return wait(case, WaitingReason.RUN, text, on=_repository(case), after=left + 0.1)
+        return wait(case, WaitingReason.RUN, text, on=("Repository", case.repository.name), after=left + 0.1)
     return begin(case, reason="the wait that the last run asked for is over")
 
 

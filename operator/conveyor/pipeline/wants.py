@@ -7,8 +7,9 @@ from enum import StrEnum
 from conveyor.api.answers import Verdict
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import ROLE_OF_STAGE, TERMINAL, Stage
-from conveyor.api.workitem import Effect
+from conveyor.api.workitem import Effect, StalledReason
 from conveyor.pipeline.lane import Lane
+from conveyor.pipeline.proposal import is_unproposed
 
 
 class Want(StrEnum):
@@ -35,20 +36,32 @@ _OF_EFFECT: dict[Effect, frozenset[Want]] = {
     Effect.MERGE: frozenset({Want.PULL, Want.BASE, Want.HEAD_IN_BASE}),
     Effect.PRODUCTION: frozenset({Want.EFFECT_JOB}),
 }
+_PROPOSAL = frozenset({Want.PULL, Want.BRANCH, Want.CHANGED})
 _OF_STAGE: dict[Stage, frozenset[Want]] = {
     Stage.ANALYSIS: frozenset({Want.BRANCH, Want.CHANGED}),
     Stage.ARCHITECTURE: frozenset({Want.BRANCH, Want.CHANGED}),
-    Stage.DEVELOPMENT: frozenset({Want.BRANCH, Want.CHANGED, Want.PULL, Want.CHANGE_ID, Want.STATUSES}),
+    Stage.DEVELOPMENT: frozenset({Want.PULL, Want.CHANGE_ID, Want.STATUSES}),
     Stage.REVIEW: frozenset({Want.PULL, Want.CHANGE_ID, Want.REVIEWS}),
     Stage.TESTING: frozenset({Want.PULL, Want.CHANGE_ID}),
     Stage.DEPLOY_STAGING: frozenset(
-        {Want.PULL, Want.CHANGE_ID, Want.STATUSES, Want.REVIEWS, Want.BASE, Want.BASE_IN_HEAD}
+        {
+            Want.PULL,
+            Want.CHANGE_ID,
+            Want.STATUSES,
+            Want.REVIEWS,
+            Want.BASE,
+            Want.HEAD_IN_BASE,
+            Want.BASE_IN_HEAD,
+        }
     ),
 }
 
 
 def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket: bool) -> frozenset[Want]:
-    """What to read for this pass. `look_at_ticket`: somebody says that the ticket has changed."""
+    """What to read for this pass. `look_at_ticket`: somebody says that the ticket has changed.
+
+    A ticket is read without that only where a gate is or may be opened: the tracker allows few requests.
+    """
     status = item.status
     if status.stage is None or status.stage in TERMINAL or item.metadata.deletion_timestamp is not None:
         return frozenset()
@@ -59,12 +72,24 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
         pull = frozenset({Want.PULL}) if status.pull_request is not None else frozenset()
         return frozenset({Want.RUN_JOB}) | pull | (ticket if look_at_ticket else frozenset())
     if status.stage == Stage.CREATED:
-        return frozenset({Want.BRANCH, Want.BASE}) | ticket if may_start(lane) else frozenset()
+        if may_start(lane):
+            return frozenset({Want.BRANCH, Want.BASE}) | ticket
+        return ticket if look_at_ticket else frozenset()
+    told = ticket if look_at_ticket or status.approval is not None or _gate_ahead(item, repository) else frozenset()
+    return _of_work(item) | told
+
+
+def _of_work(item: WorkItem) -> frozenset[Want]:
+    """What the stage's own work asks of the forge; before its role has worked only what may be in the way."""
+    status = item.status
+    if status.stalled == StalledReason.BRANCH_GONE:
+        return frozenset({Want.PULL, Want.BRANCH, Want.BASE})
     if not _role_has_passed(item):
-        pull = frozenset({Want.PULL}) if status.pull_request is not None else frozenset()
-        return pull | (ticket if look_at_ticket else frozenset())
-    waits_for_person = status.approval is not None or status.stalled is not None or _gate_ahead(item, repository)
-    return _OF_STAGE.get(status.stage, frozenset()) | (ticket if look_at_ticket or waits_for_person else frozenset())
+        recorded = status.pull_request is not None
+        proposal = _PROPOSAL if is_unproposed(item) and status.stage != Stage.DEVELOPMENT else frozenset()
+        return (frozenset({Want.PULL, Want.CHANGE_ID}) if recorded else frozenset()) | proposal
+    proposal = _PROPOSAL if is_unproposed(item) else frozenset()
+    return _OF_STAGE.get(status.stage or Stage.CREATED, frozenset()) | proposal
 
 
 def _role_has_passed(item: WorkItem) -> bool:

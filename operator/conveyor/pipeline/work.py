@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping
 from conveyor.api.names import branch_name
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Cause, Effect, StalledReason, WaitingReason, WorkItemStatus
+from conveyor.api.workitem import Cause, DependencyStatus, Effect, StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Admit, Discard
 from conveyor.pipeline.budgets import CAUSE_OF_STAGE
-from conveyor.pipeline.case import Case, advanced, settle, stall, wait
-from conveyor.pipeline.effects import Target, intended
+from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
+from conveyor.pipeline.effects import Target, intended, production_seconds
 from conveyor.pipeline.facts import Fact, PullRequest, Ticket, Unknown
-from conveyor.pipeline.gates import Failed, NotEvaluated, evaluate, first_open, recorded
+from conveyor.pipeline.gates import Failed, NotEvaluated, evaluate, first_open, head_sha, recorded
 from conveyor.pipeline.lane import DependencyState
-from conveyor.pipeline.people import ask, with_status
+from conveyor.pipeline.people import ask
+from conveyor.pipeline.proposal import proposed
 from conveyor.pipeline.pulls import head_moved, pull_trouble
-from conveyor.pipeline.runs import begin, entered, rework, role_passed, worked
+from conveyor.pipeline.runs import begin, entered, rework, role_passed, why_here, worked
 
 NEXT: Mapping[Stage, Stage] = {
     Stage.ANALYSIS: Stage.ARCHITECTURE,
@@ -45,7 +46,27 @@ def created(case: Case) -> Action:
         if not isinstance(wanted, str):
             return wanted
         title = wanted
+    recorded_first = _depends(case)
+    if recorded_first is not None:
+        return recorded_first
     return _start(case, case.status.branch or branch_name(case.item.key, title))
+
+
+def _depends(case: Case) -> Action | None:
+    """Put on record what must be done first, from spec and ticket; None where that is done."""
+    source = case.policy.dependencies_source if case.policy.dependencies else "none"
+    named = {needed.name: "Spec" for needed in case.item.spec.depends_on} if source in ("spec", "both") else {}
+    if source in ("tracker", "both"):
+        named = dict.fromkeys(case.facts.blockers, "Tracker") | named
+    wanted = tuple(DependencyStatus.model_validate({"name": name, "source": named[name]}) for name in sorted(named))
+    if wanted != case.status.dependencies:
+        return settle(case, case.status.model_copy(update={"dependencies": wanted}), after=0.0)
+    if case.facts.blockers_without_item and source in ("tracker", "both"):
+        text = (
+            f"{case.facts.blockers_without_item} of the tickets that block it were never started: start or unlink them"
+        )
+        return wait(case, WaitingReason.DEPENDENCY_MISSING, text, on=_repository(case), after=_poll(case))
+    return None
 
 
 def planned_branch(item: WorkItem, ticket: Fact[Ticket | None]) -> str | None:
@@ -66,9 +87,15 @@ def _wanted(case: Case) -> Action | str:
         return wait(case, WaitingReason.TRACKER, f"the ticket could not be read: {ticket.reason}", after=_poll(case))
     if isinstance(states, Unknown):
         return wait(case, WaitingReason.TRACKER, f"the states could not be read: {states.reason}", after=_poll(case))
-    if ticket.state_id not in states.start_ids:
+    if ticket.state_id not in states.start_ids and not _is_ours(case, ticket):
         return Discard(f"ticket {ticket.key} is in no starting state")
     return ticket.name
+
+
+def _is_ours(case: Case, ticket: Ticket) -> bool:
+    """Whether we set the ticket's state ourselves, to show that the item is Stalled."""
+    seen = case.status.tracker
+    return seen is not None and bool(seen.indicated_state) and ticket.state_id == seen.indicated_state
 
 
 def _poll(case: Case) -> float:
@@ -78,7 +105,7 @@ def _poll(case: Case) -> float:
 def _held_back(case: Case) -> Action | None:
     """What the cache knows to be in the way. Only the head of a lane says more than that others go first."""
     lane = case.facts.lane
-    held = _dependencies(case)
+    held = dependencies(case)
     if held is not None:
         return held
     if lane.occupied_by or not lane.first:
@@ -91,7 +118,8 @@ def _held_back(case: Case) -> Action | None:
     return None
 
 
-def _dependencies(case: Case) -> Action | None:
+def dependencies(case: Case) -> Action | None:
+    """What keeps an item that nothing else holds back waiting for others; None where nothing does."""
     lane = case.facts.lane
     by_state = {
         state: [needed.name for needed in lane.dependencies if needed.state == state] for state in DependencyState
@@ -118,8 +146,11 @@ def _start(case: Case, branch: str) -> Action:
         case Unknown(reason=reason), _:
             return wait(case, WaitingReason.FORGE, f"the branch could not be read: {reason}", after=_poll(case))
         case str(), _:
-            text = f"branch {branch} is there already: remove it, or give the item another title, then retry"
-            return stall(case, StalledReason.PRIOR_WORK_FOUND, text, after=60.0)
+            text = (
+                f"branch {branch} is there already: remove it, or kubectl workitem retry {case.item.name} for another"
+            )
+            planned = case.status.model_copy(update={"branch": branch})
+            return stall(case, StalledReason.PRIOR_WORK_FOUND, text, status=planned, after=60.0)
         case _, Unknown(reason=reason):
             return wait(case, WaitingReason.FORGE, f"the default branch could not be read: {reason}", after=_poll(case))
         case _, None:
@@ -144,10 +175,25 @@ def _admit(case: Case, branch: str, base: str) -> Action:
 
 
 def documents(case: Case) -> Action:
-    first = role_passed(case)
+    first = role_passed(case) or changed_nothing(case)
     if first is not None:
         return first
     return through_gates(case, on_failure=lambda judged, why: rework(judged, CAUSE_OF_STAGE[judged.stage], why))
+
+
+def changed_nothing(case: Case) -> Action | None:
+    """Rework that left the head where it was sent back from is charged to the same cause again."""
+    head = head_sha(case)
+    for cause in (Cause.REVIEW, Cause.TESTING, Cause.REJECTED):
+        charge = case.status.attempts_of(cause)
+        if head and charge.count and charge.sha == head:
+            return rework(case, cause, f"nothing was changed since: {_last_reason(case)}")
+    return None
+
+
+def _last_reason(case: Case) -> str:
+    waiting = case.status.waiting
+    return why_here(case) or (waiting.message if waiting is not None else "it was sent back")
 
 
 def through_gates(case: Case, *, on_failure: Callable[[Case, str], Action]) -> Action:
@@ -187,35 +233,16 @@ def _pull(case: Case) -> tuple[str, str]:
 
 
 def development(case: Case) -> Action:
-    trouble = pull_trouble(case)
-    if trouble is not None:
-        return trouble
-    first = role_passed(case)
+    first = pull_trouble(case) or role_passed(case) or proposed(case) or changed_nothing(case)
     if first is not None:
         return first
     match case.facts.pull:
-        case Unknown(reason=reason):
-            return wait(case, WaitingReason.FORGE, f"the pull request could not be read: {reason}", after=_poll(case))
-        case None:
-            return _propose(case)
-        case pull:
+        case PullRequest() as pull:
             return through_gates(seen(case, pull), on_failure=lambda judged, why: rework(judged, Cause.CI, why))
-
-
-def _propose(case: Case) -> Action:
-    """Open the pull request, if there is anything to propose."""
-    match case.facts.branch_head, case.facts.changed:
-        case Unknown(reason=reason), _:
-            return wait(case, WaitingReason.FORGE, f"the branch could not be read: {reason}", after=_poll(case))
-        case _, Unknown(reason=reason):
-            return wait(case, WaitingReason.FORGE, f"the changes could not be read: {reason}", after=_poll(case))
-        case None, _:
-            return stall(case, StalledReason.BRANCH_GONE, f"branch {case.status.branch} is gone", after=60.0)
-        case str() as head, tuple() as files:
-            if not files:
-                return rework(case, Cause.DEVELOPMENT, "the branch changes nothing")
-            target = Target(effect=Effect.OPEN_PULL_REQUEST, to=Stage.DEVELOPMENT, head_sha=head)
-            return settle(case, intended(case, case.status, target), after=0.0)
+        case _:
+            return wait(
+                case, WaitingReason.FORGE, "the pull request could not be read", on=_pull(case), after=_poll(case)
+            )
 
 
 def seen(case: Case, pull: PullRequest) -> Case:
@@ -228,12 +255,13 @@ def seen(case: Case, pull: PullRequest) -> Case:
 
 
 def review(case: Case) -> Action:
-    trouble = pull_trouble(case)
+    trouble = pull_trouble(case) or proposed(case)
     if trouble is not None:
         return trouble
     match case.facts.pull:
         case PullRequest() as pull if head_moved(case, pull):
-            return begin(seen(case, pull), reason="the branch has moved since the last review")
+            text = "the branch has moved since the last review"
+            return begin(case, reason=text, status=seen(case, pull).status)
         case _:
             pass
     first = role_passed(case)
@@ -242,36 +270,46 @@ def review(case: Case) -> Action:
     if _disagrees(case):
         text = "the reviewer says its review is posted, but the forge has none of this commit"
         return rework(case, Cause.INFRASTRUCTURE, text)
-    return through_gates(case, on_failure=lambda judged, why: rework(judged, Cause.REVIEW, why, to=Stage.DEVELOPMENT))
+    judged = with_change(case)
+    return through_gates(judged, on_failure=lambda again, why: rework(again, Cause.REVIEW, why, to=Stage.DEVELOPMENT))
+
+
+def with_change(case: Case) -> Case:
+    """With the change of the head on record, if it could not be read before."""
+    match case.facts.pull:
+        case PullRequest() as pull if case.status.change_id is None:
+            return seen(case, pull)
+        case _:
+            return case
 
 
 def _disagrees(case: Case) -> bool:
     """Whether the reviewer claims a review that the forge does not have."""
+    mine, said = case.policy.reviewer_login, ("APPROVED", "REQUEST_CHANGES", "COMMENT")
     match case.facts.reviews, case.facts.pull:
         case tuple() as reviews, PullRequest() as pull:
-            return not any(entry.commit == pull.head_sha for entry in reviews) and worked(case) is not None
+            words = [entry for entry in reviews if entry.state in said and entry.commit == pull.head_sha]
+            return not any(not mine or entry.author == mine for entry in words)
         case _:
             return False
 
 
 def testing(case: Case) -> Action:
-    trouble = pull_trouble(case) or _back_to_review(case)
-    if trouble is not None:
-        return trouble
-    first = role_passed(case)
+    first = pull_trouble(case) or proposed(case) or _back_to_review(case) or role_passed(case)
     if first is not None:
         return first
     last = worked(case)
     if last is not None and last.sha != case.status.head_sha:
         return rework(case, Cause.INFRASTRUCTURE, "the tester's answer is about another commit")
-    return through_gates(case, on_failure=lambda judged, why: rework(judged, Cause.TESTING, why, to=Stage.DEVELOPMENT))
+    judged = with_change(case)
+    return through_gates(judged, on_failure=lambda again, why: rework(again, Cause.TESTING, why, to=Stage.DEVELOPMENT))
 
 
 def _back_to_review(case: Case) -> Action | None:
     match case.facts.pull:
         case PullRequest() as pull if head_moved(case, pull):
             text = f"somebody pushed {pull.head_sha[:12]}"
-            return rework(seen(case, pull), Cause.HEAD_MOVED, text, to=Stage.REVIEW)
+            return rework(case, Cause.HEAD_MOVED, text, to=Stage.REVIEW, status=seen(case, pull).status)
         case _:
             return None
 
@@ -280,11 +318,11 @@ def _back_to_review(case: Case) -> Action | None:
 
 
 def deploy_staging(case: Case) -> Action:
-    trouble = pull_trouble(case) or _back_to_review(case)
+    trouble = pull_trouble(case) or proposed(case) or _back_to_review(case)
     if trouble is not None:
         return trouble
     words = evaluate(case, Stage.DEPLOY_STAGING)
-    judged = with_status(case, recorded(case, case.status, words))
+    judged = with_change(with_status(case, recorded(case, case.status, words)))
     held = first_open(words)
     if held is not None:
         return _held_at(judged, *held, on_failure=lambda failed, why: _not_to_be_merged(failed, held[0], why))
@@ -323,9 +361,6 @@ def _merge(case: Case) -> Action:
 
 
 def deploy(case: Case) -> Action:
-    stalled = case.status.stalled
-    if stalled in (StalledReason.DEPLOY_FAILED, StalledReason.ROLLBACK_FAILED):
-        return settle(case, case.status)
     if not case.spec.deploy.template:
         status: WorkItemStatus = entered(case, Stage.DONE, cause="merged; no deploy is configured")
         return settle(case, status, cause="merged", notes=(advanced(case, Stage.DONE, "no deploy is configured"),))
@@ -333,7 +368,7 @@ def deploy(case: Case) -> Action:
         effect=Effect.PRODUCTION,
         to=Stage.DONE,
         head_sha=case.status.merge_sha or "",
-        seconds=case.spec.deploy.timeout_seconds + 60,
+        seconds=production_seconds(case),
     )
     return settle(case, intended(case, case.status, target), after=0.0)
 
