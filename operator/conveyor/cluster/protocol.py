@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from conveyor.api.annotations import GROUP
 from conveyor.pipeline.facts import JobFact
 
 JSONObject = dict[str, Any]
+HEARTBEAT_ANNOTATION = f"{GROUP}/heartbeat"
+"""Of the heartbeat Lease."""
 
 
 class Kind(StrEnum):
@@ -47,7 +50,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The API server will not store this (schema, rule, policy, access). Asking again is no use; a bug or a person's matter."""
+    """The API server will not store this (schema, rule, policy, access): a bug or a person's matter."""
 
     message: str
 

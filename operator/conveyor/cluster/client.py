@@ -1,0 +1,203 @@
+"""The Cluster protocol on the API server. One request per write, never repeated; what its answer means is in `replies`.
+
+Reads carry no resourceVersion, which makes them quorum reads: the API server asks etcd and not its watch cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conveyor.api.annotations import GROUP, RESULT_FINALIZER, VERSION
+from conveyor.cluster import events, secrets
+from conveyor.cluster.connection import JSON, MANAGER, MERGE_PATCH, Connection
+from conveyor.cluster.jobs import job_fact, missing_job_fact
+from conveyor.cluster.protocol import HEARTBEAT_ANNOTATION, Cluster, JSONObject, Key, Kind, Uncertain, Written
+from conveyor.cluster.replies import failure, is_ok, without_managed_fields, written
+from conveyor.pipeline.facts import JobFact
+from conveyor.web.client import path
+from conveyor.web.errors import Ambiguous, Conflict, NotFound, Unavailable
+
+STRICT = MANAGER | {"fieldValidation": "Strict"}
+PAGE = 500
+"""Objects per page of a listing, as client-go asks."""
+LIST_SECONDS = 60.0
+"""For one page of a listing."""
+LIST_TRIES = 3
+RELEASE_TRIES = 5
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
+
+
+class KubernetesCluster(Cluster):
+    """`namespaces`: what `list_all` covers, nothing for all of them. The connection is the caller's to close."""
+
+    def __init__(self, connection: Connection, *, namespaces: tuple[str, ...] = ()) -> None:
+        self._connection, self._namespaces = connection, namespaces
+
+    # --- WorkItems and Repositories
+
+    async def get(self, kind: Kind, key: Key) -> JSONObject | None:
+        return await self._read(_path(kind, key.namespace, key.name))
+
+    async def list_all(self, kind: Kind) -> list[JSONObject]:
+        found: list[JSONObject] = []
+        for namespace in self._namespaces or ("",):
+            found += await self._list(_path(kind, namespace))
+        return found
+
+    async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        target = f"{_path(kind, key.namespace, key.name)}/status"
+        return await self._write("PATCH", target, body, content_type=MERGE_PATCH)
+
+    async def create(self, kind: Kind, manifest: JSONObject) -> Written:
+        return await self._write("POST", _path(kind, manifest["metadata"]["namespace"]), manifest)
+
+    async def delete(self, kind: Kind, key: Key, *, uid: str) -> None:
+        await self._delete(_path(kind, key.namespace, key.name), uid)
+
+    # --- Jobs
+
+    async def job(self, key: Key, *, with_message: bool) -> JobFact:
+        job = await self._read(_job_path(key))
+        if job is None:
+            return missing_job_fact(await self._pods(key.namespace, JOB_NAME_LABEL, key.name))
+        pods = await self._pods(key.namespace, JOB_UID_LABEL, job["metadata"]["uid"]) if with_message else None
+        return job_fact(job, pods)
+
+    async def create_job(self, manifest: JSONObject) -> Written:
+        return await self._write("POST", _jobs_path(manifest["metadata"]["namespace"]), manifest)
+
+    async def delete_job(self, key: Key, *, uid: str) -> None:
+        await self._delete(_job_path(key), uid)
+
+    async def expire_job(self, key: Key, *, seconds: int) -> None:
+        await self._patch_job(key, {"spec": {"ttlSecondsAfterFinished": seconds}})
+
+    async def release_job(self, key: Key) -> None:
+        """Read, then write on that very version: the list of finalizers is replaced whole, and others write it too.
+
+        Raises Conflict where others wrote between them every time.
+        """
+        for _ in range(RELEASE_TRIES):
+            job = await self._read(_job_path(key))
+            finalizers = (job or {}).get("metadata", {}).get("finalizers") or []
+            if job is None or RESULT_FINALIZER not in finalizers:
+                return
+            left = [name for name in finalizers if name != RESULT_FINALIZER]
+            version = job["metadata"]["resourceVersion"]
+            try:
+                await self._patch_job(key, {"metadata": {"resourceVersion": version, "finalizers": left}})
+            except Conflict:
+                continue
+            return
+        raise Conflict(f"the finalizer of Job {key} could not be removed: others wrote it {RELEASE_TRIES} times")
+
+    # --- the rest
+
+    async def secret(self, key: Key) -> Mapping[str, str]:
+        return await secrets.read(self._connection, key)
+
+    async def apply_secret(self, key: Key, values: Mapping[str, str]) -> None:
+        await secrets.apply(self._connection, key, values)
+
+    async def record_event(self, event: JSONObject) -> None:
+        await events.record(self._connection, event)
+
+    async def touch_heartbeat(self, key: Key, *, value: str) -> None:
+        leases = f"/apis/coordination.k8s.io/v1{path('namespaces', key.namespace, 'leases')}"
+        metadata: JSONObject = {"annotations": {HEARTBEAT_ANNOTATION: value}}
+        reply = await self._connection.request(
+            "PATCH",
+            leases + path(key.name),
+            params=MANAGER,
+            body={"metadata": metadata},
+            content_type=MERGE_PATCH,
+        )
+        if reply.status == 404:
+            lease = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": metadata | {"namespace": key.namespace, "name": key.name},
+                "spec": {},
+            }
+            reply = await self._connection.request("POST", leases, params=MANAGER, body=lease)
+        if not is_ok(reply):
+            raise failure(reply, f"touch Lease {key}")
+
+    # --- requests
+
+    async def _read(self, target: str) -> JSONObject | None:
+        reply = await self._connection.request("GET", target)
+        if is_ok(reply):
+            return without_managed_fields(reply.body)
+        problem = failure(reply, f"GET {target}", reading=True)
+        if isinstance(problem, NotFound):
+            return None
+        raise problem
+
+    async def _list(self, target: str, **params: str) -> list[JSONObject]:
+        """All pages of one listing, which is a snapshot; begun anew where it grew too old meanwhile (410)."""
+        for _ in range(LIST_TRIES):
+            found = await self._pages(target, params)
+            if found is not None:
+                return found
+        raise Unavailable(f"GET {target}: the listing expired {LIST_TRIES} times before its last page")
+
+    async def _pages(self, target: str, params: Mapping[str, str]) -> list[JSONObject] | None:
+        found: list[JSONObject] = []
+        query = {**params, "limit": str(PAGE)}
+        while True:
+            reply = await self._connection.request("GET", target, params=query, timeout=LIST_SECONDS)
+            if reply.status == 410:
+                return None
+            if not is_ok(reply):
+                raise failure(reply, f"GET {target}", reading=True)
+            found += [without_managed_fields(item) for item in reply.body["items"]]
+            token = reply.body["metadata"].get("continue")
+            if not token:
+                return found
+            query["continue"] = token
+
+    async def _pods(self, namespace: str, label: str, value: str) -> list[JSONObject]:
+        return await self._list(f"/api/v1{path('namespaces', namespace, 'pods')}", labelSelector=f"{label}={value}")
+
+    async def _write(self, method: str, target: str, body: JSONObject, *, content_type: str = JSON) -> Written:
+        try:
+            reply = await self._connection.request(method, target, params=STRICT, body=body, content_type=content_type)
+        except Ambiguous as lost:
+            return Uncertain(str(lost))
+        return written(reply, f"{method} {target}")
+
+    async def _patch_job(self, key: Key, patch: JSONObject) -> None:
+        """A Job that is gone is no error."""
+        reply = await self._connection.request(
+            "PATCH", _job_path(key), params=MANAGER, body=patch, content_type=MERGE_PATCH
+        )
+        if not is_ok(reply):
+            error = failure(reply, f"patch Job {key}")
+            if not isinstance(error, NotFound):
+                raise error
+
+    async def _delete(self, target: str, uid: str) -> None:
+        """An object that is gone, or replaced by a namesake (409: the precondition failed), is no error."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        reply = await self._connection.request("DELETE", target, body=options)
+        if not is_ok(reply):
+            error = failure(reply, f"DELETE {target}")
+            if not isinstance(error, NotFound | Conflict):
+                raise error
+
+
+def _path(kind: Kind, namespace: str, name: str = "") -> str:
+    """Of one object; of all in a namespace without a name; of all there are without either."""
+    place = path("namespaces", namespace) if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{place}/{kind}{path(name) if name else ''}"
+
+
+def _jobs_path(namespace: str) -> str:
+    return f"/apis/batch/v1{path('namespaces', namespace, 'jobs')}"
+
+
+def _job_path(key: Key) -> str:
+    return _jobs_path(key.namespace) + path(key.name)

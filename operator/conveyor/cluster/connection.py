@@ -1,0 +1,209 @@
+"""The one connection to the API server: kubernetes.aio's configuration, authentication and HTTP, but plain JSON.
+
+Nothing is repeated here: no retry is switched on, and aiohttp sends a second time only reads and deletions, and only
+over a kept connection that broke. Its Python objects for Kubernetes' types are left out: they drop unknown fields, and
+reading an object into them costs more than the request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+import yaml
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
+from kubernetes.aio.config.kube_config import load_kube_config
+
+from conveyor.cluster.protocol import JSONObject
+from conveyor.web.errors import Ambiguous, BadCredentials, RateLimited, Unavailable
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+MANAGER = {"fieldManager": "conveyor"}
+"""Who we are in managedFields."""
+
+MAX_CONNECTIONS = 32
+"""More than eight writes in flight bring no throughput (measured); the rest is for reads."""
+CONNECT_SECONDS = 5.0
+"""Including the wait for a free connection."""
+READ_SECONDS = 10.0
+WRITE_SECONDS = 20.0
+"""An admission webhook alone may take 10 s."""
+TOKEN_SECONDS = 60.0
+"""How long a token file's content is used before it is read again; client-go's number."""
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the API server answered; `body` is empty where it was no JSON object."""
+
+    status: int
+    body: JSONObject = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What another client needs to reach the same API server as the same user."""
+
+    server: str
+    token: str | None = field(repr=False)
+    ca_path: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+    insecure: bool
+
+
+class TokenFile:
+    """A service account's token, which the kubelet replaces now and then."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._clock = path, clock
+        self._read_at: float | None = None
+
+    def forget(self) -> None:
+        """Read it anew next time: the API server refused it."""
+        self._read_at = None
+
+    def refresh(self, configuration: Configuration) -> None:
+        """The hook that the client calls before each request. Raises Unavailable where there is no token to read."""
+        now = self._clock()
+        if self._read_at is not None and now - self._read_at < TOKEN_SECONDS:
+            return
+        try:
+            token = self._path.read_text().strip()
+        except OSError as error:
+            raise Unavailable(f"the service account's token cannot be read: {error.strerror}") from error
+        if not token:
+            raise Unavailable(f"the service account's token file {self._path} is empty")
+        configuration.api_key["BearerToken"] = f"Bearer {token}"
+        self._read_at = now
+
+
+class Connection:
+    """`async with`, or `close()` at the end."""
+
+    def __init__(self, configuration: Configuration, token: TokenFile | None = None) -> None:
+        configuration.retries = None
+        configuration.connection_pool_maxsize = MAX_CONNECTIONS
+        # The environment's proxies are for the world outside, and ~/.netrc would be read at each request.
+        configuration.client_session_kwargs = {"trust_env": False}
+        self._configuration, self._token = configuration, token
+        self._client: Any = ApiClient(configuration)  # its methods carry no types
+        self._host = configuration.host.rstrip("/")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def access(self) -> Access:
+        """Read anew each time: tokens rotate."""
+        chosen = self._configuration
+        key = await chosen.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return Access(
+            server=self._host,
+            token=key.removeprefix("Bearer ") if key else None,
+            ca_path=chosen.ssl_ca_cert,
+            certificate_path=chosen.cert_file,
+            private_key_path=chosen.key_file,
+            insecure=not chosen.verify_ssl,
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: JSONObject | None = None,
+        content_type: str = JSON,
+        timeout: float | None = None,  # noqa: ASYNC109 aiohttp tells a connection never made from an answer lost
+    ) -> Reply:
+        """One request, `timeout` in seconds (READ_SECONDS, WRITE_SECONDS). `path` is already quoted.
+
+        Raises Unavailable where nothing was sent or a read had no answer, Ambiguous where a write had none,
+        BadCredentials for 401 and RateLimited for 429, which the API server gives before it does anything.
+        """
+        url = f"{self._host}{path}?{urlencode(params)}" if params else self._host + path
+        wanted = f"{method} {path}"
+        headers = await self._headers(content_type)
+        total = timeout or (READ_SECONDS if method == "GET" else WRITE_SECONDS)
+        limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS)
+        try:
+            response = await self._client.rest_client.request(method, url, headers, body, _request_timeout=limits)
+            content = await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Unavailable(f"{wanted}: no connection to the API server: {type(error).__name__}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            lost = Unavailable if method == "GET" else Ambiguous
+            raise lost(f"{wanted}: no answer from the API server: {type(error).__name__}") from error
+        self._refuse(wanted, response.status, response.headers)
+        return Reply(response.status, _object(content))
+
+    async def _headers(self, content_type: str) -> dict[str, str]:
+        headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": "conveyor"}
+        key = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return headers | {"Authorization": key} if key else headers
+
+    def _refuse(self, wanted: str, status: int, headers: Mapping[str, str]) -> None:
+        if status == 401:
+            if self._token is not None:
+                self._token.forget()
+            raise BadCredentials(f"{wanted}: the API server does not accept our credentials", status=status)
+        if status == 429:
+            after = headers.get("Retry-After", "")
+            seconds = float(after) if after.isdecimal() else 1.0
+            raise RateLimited(f"{wanted}: the API server is busy", until_seconds=seconds, status=status)
+
+
+def in_cluster(*, directory: Path = SERVICE_ACCOUNT, environ: Mapping[str, str] | None = None) -> Connection:
+    """As the pod's service account. Raises Unavailable outside a pod."""
+    configuration, token = Configuration(), TokenFile(directory / "token")
+    loader = InClusterConfigLoader(  # type: ignore[no-untyped-call]
+        token_filename=str(directory / "token"),
+        cert_filename=str(directory / "ca.crt"),
+        try_refresh_token=False,
+        environ=os.environ if environ is None else environ,
+    )
+    try:
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+    except ConfigException as error:
+        raise Unavailable(f"this process runs in no pod of a cluster: {error}") from error
+    configuration.refresh_api_key_hook = token.refresh  # type: ignore[assignment]
+    return Connection(configuration, token)
+
+
+async def from_kubeconfig(path: Path, *, context: str | None = None) -> Connection:
+    """As the file's current context, or another one. Raises Unavailable where the file cannot be used."""
+    configuration = Configuration()
+    try:
+        await load_kube_config(str(path), context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError, yaml.YAMLError) as error:
+        raise Unavailable(f"the kubeconfig {path} cannot be used: {error}") from error
+    return Connection(configuration)
+
+
+def _object(content: bytes) -> JSONObject:
+    try:
+        value: Any = json.loads(content)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
