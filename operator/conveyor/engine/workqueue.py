@@ -115,7 +115,6 @@ class WorkQueue(Generic[K]):
         if self._stopped:
             return
         now = self._clock()
-        self._promote(now)
         wanted = _Request(now + max(0.0, seconds), priority)
         known = self._requests.get(key, wanted)
         request = _Request(min(known.due, wanted.due), max(known.priority, wanted.priority))
@@ -143,7 +142,6 @@ class WorkQueue(Generic[K]):
     async def get(self) -> K:
         """Wait for the next key, which is in work until `done`. QueueShutDownError, also in those who wait already."""
         while not self._stopped:
-            self._promote(self._clock())
             if self._ready:
                 key = self._ready.pop()
                 del self._requests[key]
@@ -157,7 +155,6 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """The worker is through with the key. KeyError if it is not in work."""
         self._working.remove(key)
-        self._promote(self._clock())
         if key in self._requests and key not in self._delayed:
             self._make_ready(key)
 
@@ -180,10 +177,6 @@ class WorkQueue(Generic[K]):
         self._ready.put(key, (-self._requests[key].priority, place))
         self._wake.set()
 
-    def _promote(self, now: float) -> None:
-        while self._delayed and self._delayed.lowest()[0] <= now:
-            self._make_ready(self._delayed.pop())
-
     def _arm(self, now: float) -> None:
         """Keep one timer that ends no later than the first delay; one that ends too early is set again then."""
         if not self._delayed:
@@ -199,7 +192,8 @@ class WorkQueue(Generic[K]):
     def _tick(self) -> None:
         self._timer = None
         now = self._clock()
-        self._promote(now)
+        while self._delayed and self._delayed.lowest()[0] <= now:
+            self._make_ready(self._delayed.pop())
         self._arm(now)
 
 

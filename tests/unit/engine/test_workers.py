@@ -42,10 +42,10 @@ class Pool:
 
     @asynccontextmanager
     async def running(
-        self, reconcile: Callable[[str], Awaitable[Outcome]], *, count: int = 2
+        self, reconcile: Callable[[str], Awaitable[Outcome]], *, count: int = 2, time_limit: float = 60
     ) -> AsyncIterator[asyncio.Task[None]]:
         """The pool at work, and cancelled at the end if it has not ended before."""
-        task = asyncio.create_task(self.run(reconcile, count=count))
+        task = asyncio.create_task(self.run(reconcile, count=count, time_limit=time_limit))
         try:
             yield task
         finally:
@@ -155,10 +155,8 @@ async def test_pass_over_its_time_limit_is_cancelled_and_retried(pool: Pool) -> 
         raise AssertionError
 
     pool.queue.add("a")
-    pool_at_work = asyncio.create_task(pool.run(reconcile, time_limit=0))
-    await settle()
-    pool.queue.shutdown()
-    await pool_at_work
+    async with pool.running(reconcile, time_limit=0):
+        await settle()
     assert pool.errors == [("a", "TimeoutError")]
     assert [outcome for _, outcome, _ in pool.outcomes] == [Retry("the pass took longer than 0 s")]
 

@@ -60,8 +60,9 @@ async def test_key_added_twice_is_handed_out_once(queue: WorkQueue[str]) -> None
 async def test_ready_key_added_with_higher_priority_overtakes(queue: WorkQueue[str]) -> None:
     queue.add("a")
     queue.add("b")
+    queue.add("c")
     queue.add("b", 1)
-    assert await take_ready(queue) == ["b", "a"]
+    assert await take_ready(queue) == ["b", "a", "c"]
 
 
 async def test_ready_key_that_overtakes_keeps_its_place_among_equals(queue: WorkQueue[str]) -> None:
@@ -227,6 +228,15 @@ async def test_keys_that_become_due_come_in_the_order_of_their_times(queue: Work
     assert await take_ready(queue) == ["early", "late", "now"]
 
 
+async def test_later_delay_ends_after_an_earlier_one_has(queue: WorkQueue[str], time_: ManualTime) -> None:
+    queue.add_after("early", 10)
+    queue.add_after("late", 20)
+    time_.advance(10)
+    first = await take_ready(queue)
+    time_.advance(10)
+    assert (first, await take_ready(queue)) == (["early"], ["late"])
+
+
 async def test_one_timer_serves_all_delays(queue: WorkQueue[str], time_: ManualTime) -> None:
     for number in range(100):
         queue.add_after(f"key-{number}", 100 - number)
@@ -357,6 +367,7 @@ async def test_cancelled_delays_do_not_pile_up() -> None:
     time_ = ManualTime()
     queue: WorkQueue[Name] = WorkQueue(time_.clock, seeded(1), call_later=time_.call_later)
     alive: weakref.WeakSet[Name] = weakref.WeakSet()
+    queue.add_after(Name(), 10)
     for _ in range(5_000):
         key = Name()
         alive.add(key)
