@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+
 from tests.fakes.clock import Clock, SystemClock
 from tests.fakes.plane_api import Api, Variant
 from tests.fakes.plane_faults import Fault, FaultKind, Faults

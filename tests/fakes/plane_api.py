@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from aiohttp import web
+
 from tests.fakes.plane_guard import USER
 from tests.fakes.plane_paging import page_of
 from tests.fakes.plane_records import Json, Missing, Project, Refused, Ticket, Writer

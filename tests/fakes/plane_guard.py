@@ -6,6 +6,7 @@ from datetime import datetime
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+
 from tests.fakes.clock import Clock
 from tests.fakes.plane_faults import Faults, Handler, throttled
 from tests.fakes.plane_records import Duplicate, Missing, Refused, User

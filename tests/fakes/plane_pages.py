@@ -3,6 +3,7 @@
 from html import escape
 
 from aiohttp import web
+
 from tests.fakes.plane_records import Missing, Project, State, Ticket
 from tests.fakes.plane_shapes import plain
 from tests.fakes.plane_store import Store

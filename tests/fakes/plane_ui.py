@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+
 from tests.fakes.plane_api import body_of
 from tests.fakes.plane_faults import Fault, FaultKind
 from tests.fakes.plane_records import DEFAULT_STATES, Duplicate, Json, Missing, Project, Refused, Ticket

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
+
 from tests.fakes.clock import Clock
 from tests.fakes.plane_records import Announcement, Job, Json, new_id
 from tests.fakes.plane_shapes import comment_json, ticket_data, user_json

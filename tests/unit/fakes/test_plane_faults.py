@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+
 from tests.fakes.plane import FakePlane, Fault, FaultKind
 from tests.fakes.plane_records import Project
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.fakes.clock import ManualClock
 from tests.fakes.plane import FakePlane
 from tests.fakes.plane_records import Project
