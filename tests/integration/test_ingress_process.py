@@ -1,13 +1,13 @@
 """`conveyor-ingress` as a process: its start, one delivery on a real API server, and its end."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ async def spawn(**settings: object) -> asyncio.subprocess.Process:
     )
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def running(kubeconfig: Path, directory: Path) -> AsyncIterator[Process]:
     port, ops_port = free_port(), free_port()
     process = await spawn(
@@ -87,6 +87,12 @@ async def running(kubeconfig: Path, directory: Path) -> AsyncIterator[Process]:
             await process.communicate()
 
 
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 async def _until_listening(found: Process) -> None:
     async with asyncio.timeout(20):
         while True:
@@ -98,7 +104,7 @@ async def _until_listening(found: Process) -> None:
                         pytest.fail(f"the ingress ended with {found.process.returncode} before it listened")
                     await asyncio.sleep(0.05)
                     break
-                writer.close()
+                await close(writer)
             else:
                 return
 
@@ -170,8 +176,10 @@ async def test_ingress_without_an_api_server_is_alive_not_ready_and_answers_503(
 async def test_delivery_under_way_is_answered_before_the_process_ends(nobody: Path, directory: Path) -> None:
     delivery = deliveries.push()
     head = "".join(f"{name}: {value}\r\n" for name, value in delivery.headers.items())
-    async with running(nobody, directory) as ingress:
+    async with contextlib.AsyncExitStack() as stack:
+        ingress = await stack.enter_async_context(running(nobody, directory))
         reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+        stack.push_async_callback(close, writer)
         writer.write(f"POST {delivery.path} HTTP/1.1\r\nHost: x\r\n{head}".encode())
         writer.write(f"Content-Length: {len(delivery.body)}\r\n\r\n".encode() + delivery.body[:100])
         await writer.drain()
@@ -182,7 +190,6 @@ async def test_delivery_under_way_is_answered_before_the_process_ends(nobody: Pa
         async with asyncio.timeout(10):
             assert b" 503 " in await reader.readline()  # answered in full: it could not be stored
             assert await ingress.process.wait() == 0
-        writer.close()
 
 
 async def _until_reading(ingress: Process) -> None:
@@ -196,9 +203,9 @@ async def _until_draining(ingress: Process) -> None:
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
-            except ConnectionRefusedError:
+            except ConnectionError:  # reset where it was waiting to be accepted just then
                 return
-            writer.close()
+            await close(writer)
             await asyncio.sleep(0.02)
 
 

@@ -43,10 +43,14 @@ async def answer_to(ingress: Ingress, *parts: bytes, wait: float = 5) -> bytes:
     except (TimeoutError, ConnectionError):
         pass
     finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        await close(writer)
     return said
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def code(said: bytes) -> int:
@@ -175,7 +179,7 @@ async def test_connection_too_many_is_closed_and_counted(ingress: Ingress) -> No
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(16):
             _, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
-            stack.callback(writer.close)
+            stack.push_async_callback(close, writer)
         assert await answer_to(ingress, HEAD.encode() + b"Content-Length: 0\r\n\r\n") == b""
     assert b"conveyor_ingress_connections_refused_total 1.0" in ingress.metrics.exposition()
 
@@ -195,8 +199,7 @@ async def test_pipelined_requests_are_answered_in_turn(ingress: Ingress) -> None
     async with asyncio.timeout(5):
         while said.count(b"unauthorized") < 3:
             said += await reader.read(4096)
-    writer.close()
-    await writer.wait_closed()
+    await close(writer)
 
 
 async def test_unsigned_deliveries_of_full_size_do_not_hold_up_the_loop(ingress: Ingress) -> None:
