@@ -1,0 +1,299 @@
+"""Every stage with every combination of the facts that it reads: what no decision may ever do.
+
+What must be known before an item goes forward is written down here once more, in the design's words and not the code's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from conveyor.api.answers import Verdict
+from conveyor.api.stages import EDGES, ROLE_OF_STAGE, Stage
+from conveyor.api.workitem import Effect, StalledReason, WorkItemStatus
+from conveyor.pipeline.actions import Action, Admit, Apply, Settle, StartRun
+from conveyor.pipeline.case import Case, with_status
+from conveyor.pipeline.decide import decide
+from conveyor.pipeline.facts import ChangedFile, PullRequest
+from conveyor.pipeline.lane import DependencyState
+from tests.unit.pipeline.builders import DEVELOPER, HEAD, REVIEWER
+from tests.unit.pipeline.situations import cases_in
+
+STAGES = (None, *Stage)
+STEPS_TO_REST = 6
+
+
+def violations(stage: Stage | None, rule: Callable[[Case, Action], str]) -> list[str]:
+    """Sentences for what breaks a rule, the first few; the rule says what is wrong, or nothing."""
+    found = []
+    for name, case in cases_in(stage):
+        action = decide(case)
+        if wrong := rule(case, action):
+            found.append(f"{name}\n    {wrong}\n    -> {str(action)[:300]}")
+            if len(found) == 5:
+                break
+    return found
+
+
+# --- what going forward needs
+
+
+def _good_pull(case: Case) -> bool:
+    pull = case.facts.pull
+    right = isinstance(pull, PullRequest) and pull.state == "open" and pull.head == case.status.branch
+    return right and isinstance(pull, PullRequest) and (pull.head_sha, pull.base) == (HEAD, "main")
+
+
+def _worked(case: Case) -> bool:
+    last, since = case.status.last_run, case.status.stage_entered_time
+    if last is None or since is None or case.stage not in ROLE_OF_STAGE:
+        return False
+    mine = (last.stage, last.role) == (case.stage, ROLE_OF_STAGE[case.stage]) and last.started_time >= since
+    return mine and last.verdict == Verdict.PASS
+
+
+def _has(case: Case, folder: str) -> bool:
+    files = case.facts.changed
+    start = f"docs/work-items/{case.item.key}/{folder}"
+    return isinstance(files, tuple) and any(file.path.startswith(start) for file in files)
+
+
+def _approved(case: Case, name: str, *, by_person: bool) -> bool:
+    gate = case.status.gate(name)
+    return not by_person or (gate is not None and gate.passed and gate.head_sha == HEAD)
+
+
+def _green(case: Case) -> bool:
+    statuses = case.facts.statuses
+    return isinstance(statuses, tuple) and bool(statuses) and all(status.state == "success" for status in statuses)
+
+
+def _reviewed(case: Case) -> bool:
+    reviews = case.facts.reviews
+    return isinstance(reviews, tuple) and any(
+        (review.author, review.state, review.commit) == (REVIEWER, "APPROVED", HEAD) for review in reviews
+    )
+
+
+def _tested(case: Case) -> bool:
+    gate, last = case.status.gate("tests_passed"), case.status.last_run
+    on_record = gate is not None and gate.passed and gate.head_sha == HEAD
+    answered = last is not None and (last.stage, last.verdict, last.sha) == (Stage.TESTING, Verdict.PASS, HEAD)
+    return on_record or answered
+
+
+def _branch_is_cut(case: Case) -> bool:
+    intent = case.status.transition
+    cut = intent is not None and intent.effect == Effect.CUT_BRANCH
+    return cut and intent is not None and case.facts.branch_head == intent.precondition.base_sha
+
+
+def _is_on_base(case: Case) -> bool:
+    """Our merge, by an intent; or somebody put the very commit there."""
+    intent, pull = case.status.transition, case.facts.pull
+    by_hand = isinstance(pull, PullRequest) and pull.merged and pull.head_sha == HEAD
+    return intent is not None and intent.effect == Effect.MERGE and (case.facts.head_in_base is True or by_hand)
+
+
+def _is_deployed(case: Case) -> bool:
+    if not case.spec.deploy.template:
+        return case.status.merge_sha == HEAD
+    intent, job = case.status.transition, case.facts.effect_job
+    ours = intent is not None and intent.job is not None and intent.job.uid == "job-uid"
+    return ours and getattr(job, "uid", "") == "job-uid" and getattr(job, "complete", False) is True
+
+
+def _merged_by_a_person(case: Case) -> bool:
+    pull = case.facts.pull
+    if not isinstance(pull, PullRequest):
+        return False
+    by_hand = pull.merged and pull.merged_by not in (DEVELOPER, REVIEWER)
+    return by_hand or (case.facts.head_in_base is True and pull.head_sha == HEAD)
+
+
+NEEDS: Mapping[tuple[Stage, Stage], Callable[[Case], bool]] = {
+    (Stage.CREATED, Stage.ANALYSIS): _branch_is_cut,
+    (Stage.ANALYSIS, Stage.ARCHITECTURE): lambda case: (
+        _worked(case)
+        and _has(case, "01-")
+        and _approved(case, "analysis_approved", by_person=case.spec.gates.approval.analysis == "Person")
+    ),
+    (Stage.ARCHITECTURE, Stage.DEVELOPMENT): lambda case: _worked(case) and _has(case, "06-adr/"),
+    (Stage.DEVELOPMENT, Stage.REVIEW): lambda case: _worked(case) and _good_pull_of_any_head(case) and _green(case),
+    (Stage.REVIEW, Stage.TESTING): lambda case: _worked(case) and _good_pull(case) and _reviewed(case),
+    (Stage.TESTING, Stage.DEPLOY_STAGING): lambda case: _worked(case) and _good_pull(case) and _tested(case),
+    (Stage.DEPLOY_STAGING, Stage.DEPLOY): _is_on_base,
+    (Stage.DEPLOY, Stage.DONE): _is_deployed,
+    **{
+        (stage, Stage.DONE): _merged_by_a_person
+        for stage in (Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING)
+    },
+}
+
+
+def _good_pull_of_any_head(case: Case) -> bool:
+    pull = case.facts.pull
+    right = isinstance(pull, PullRequest) and pull.state == "open" and pull.head == case.status.branch
+    return right and isinstance(pull, PullRequest) and pull.base == "main" and case.status.pull_request is not None
+
+
+def _may_merge(case: Case) -> bool:
+    freeze = case.facts.lane.freeze
+    approved = _approved(case, "deploy_approved", by_person=case.spec.gates.approval.deploy == "Person")
+    judged = _good_pull(case) and _green(case) and _reviewed(case) and _tested(case) and approved
+    fits = case.facts.base_in_head is True and isinstance(case.facts.base_head, str)
+    return judged and fits and not (freeze is not None and freeze.scope == "merge")
+
+
+def _may_start(case: Case) -> bool:
+    lane, facts = case.facts.lane, case.facts
+    mine = case.repository.status.active_item is not None
+    free = lane.ready and lane.first and lane.freeze is None and not lane.occupied_by and not lane.cycle
+    depends = all(needed.state == DependencyState.DONE for needed in lane.dependencies)
+    return mine and free and depends and facts.branch_head is None and isinstance(facts.base_head, str)
+
+
+INTENDS: Mapping[Effect, Callable[[Case], bool]] = {
+    Effect.CUT_BRANCH: _may_start,
+    Effect.OPEN_PULL_REQUEST: lambda case: (
+        _is_unproposed(case) and isinstance(case.facts.branch_head, str) and bool(_files(case))
+    ),
+    Effect.MERGE: _may_merge,
+    Effect.PRODUCTION: lambda case: case.stage == Stage.DEPLOY and case.status.merge_sha == HEAD,
+}
+
+
+def _is_unproposed(case: Case) -> bool:
+    """After development one that is open already is taken on by the same intent, which has it reviewed."""
+    pull = case.facts.pull
+    return case.status.pull_request is None and (pull is None or (_is_open(pull) and case.stage != Stage.DEVELOPMENT))
+
+
+def _is_open(pull: object) -> bool:
+    return isinstance(pull, PullRequest)
+
+
+def _files(case: Case) -> tuple[ChangedFile, ...]:
+    return case.facts.changed if isinstance(case.facts.changed, tuple) else ()
+
+
+# --- rules
+
+
+def only_edges(case: Case, action: Action) -> str:
+    if not isinstance(action, Settle) or action.status.stage == case.status.stage:
+        return ""
+    old, new = case.status.stage, action.status.stage
+    legal = new == Stage.CREATED if old is None else new in EDGES[old]
+    return "" if legal else f"{old} -> {new} is no edge"
+
+
+def gates_known(case: Case, action: Action) -> str:
+    """Going forward, and beginning what cannot be taken back, only with everything known and good."""
+    if not isinstance(action, Settle) or case.status.stage is None or action.status.stage is None:
+        return ""
+    edge = (case.stage, action.status.stage)
+    if edge in NEEDS and not NEEDS[edge](case):
+        return f"{edge[0]} -> {edge[1]} although its gates do not hold"
+    new, old = action.status.transition, case.status.transition
+    begun = new is not None and (old is None or new.id != old.id)
+    started_over = case.status.stalled == StalledReason.BRANCH_GONE
+    if new is not None and begun and not started_over and not INTENDS[new.effect](case):
+        return f"intends {new.effect.value} although it must not"
+    return ""
+
+
+def nothing_starts_unasked(case: Case, action: Action) -> str:
+    """No run without a slot, none while suspended or Stalled; never a run and an effect at once."""
+    match action:
+        case StartRun() | Apply() | Admit() if case.status.stage in (Stage.DONE, Stage.CANCELLED):
+            return "acts although the item has ended"
+        case Apply() if case.status.stalled is not None and case.facts.head_in_base is not True:
+            return "applies an effect although Stalled"
+        case Settle(status=status):
+            return _starts(case, status)
+        case _:
+            return ""
+
+
+def _starts(case: Case, status: WorkItemStatus) -> str:
+    new_run = status.active_run is not None and (
+        case.status.active_run is None or case.status.active_run.name != status.active_run.name
+    )
+    new_intent = status.transition is not None and case.status.transition is None
+    told = bool(case.item.metadata.annotations)
+    wrong = {
+        "a run and an effect at once": status.active_run is not None and status.transition is not None,
+        "a run without a slot": new_run and not case.facts.slot_free,
+        "a new run while suspended": new_run and case.item.spec.suspend,
+        "a new effect while suspended": new_intent and case.item.spec.suspend and not told,
+        "a new run on a Stalled item": new_run and status.stalled is not None,
+        "a new effect on a Stalled item": new_intent and status.stalled is not None,
+        "a failed deploy again, unasked": new_intent and case.status.stalled == StalledReason.DEPLOY_FAILED,
+    }
+    return ", ".join(what for what, is_so in wrong.items() if is_so and not (told and "unasked" in what))
+
+
+def counts_monotone(case: Case, action: Action) -> str:
+    """What the API server would refuse, and statuses that do not survive being stored."""
+    if not isinstance(action, Settle):
+        return ""
+    old, new = case.status, action.status
+    back = WorkItemStatus.model_validate(new.dump())
+    wrong = {
+        "runs went down": (new.runs or 0) < (old.runs or 0),
+        "the fencing token went down": (new.fencing_token or 0) < (old.fencing_token or 0),
+        "an attempt count was lowered": any(
+            0 < new.attempts_of(attempt.cause).count < attempt.count for attempt in old.attempts
+        ),
+        "a cause was removed": {attempt.cause for attempt in old.attempts} > {entry.cause for entry in new.attempts},
+        "it reads back as another": back != new,
+    }
+    return ", ".join(what for what, is_so in wrong.items() if is_so)
+
+
+def says_why(case: Case, action: Action) -> str:
+    """An item that stands still says why, and the condition Stalled agrees with the stage."""
+    if not isinstance(action, Settle) or action.status.stage in (None, Stage.DONE, Stage.CANCELLED):
+        return ""
+    status = action.status
+    if action.after is None and status.waiting is None and status != case.status:
+        return "it waits and does not say why"
+    return ""
+
+
+def comes_to_rest(case: Case, action: Action) -> str:
+    """With nothing changed outside, it stops writing after a few steps or needs an effect or a run."""
+    for _ in range(STEPS_TO_REST):
+        if not isinstance(action, Settle) or action.status == case.status or _began(case, action.status):
+            return ""
+        case = with_status(case, action.status)
+        action = decide(case)
+    return f"still writing after {STEPS_TO_REST} steps"
+
+
+def _began(case: Case, status: WorkItemStatus) -> bool:
+    run, intent = status.active_run, status.transition
+    old_run, old_intent = case.status.active_run, case.status.transition
+    new_run = run is not None and (old_run is None or run.name != old_run.name)
+    return new_run or (intent is not None and (old_intent is None or intent.id != old_intent.id))
+
+
+RULES = (only_edges, gates_known, nothing_starts_unasked, counts_monotone, says_why, comes_to_rest)
+
+
+def every_rule(case: Case, action: Action) -> str:
+    return "; ".join(wrong for wrong in (rule(case, action) for rule in RULES) if wrong)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=str)
+def test_whatever_the_facts_the_decision_keeps_every_rule(stage: Stage | None) -> None:
+    found = violations(stage, every_rule)
+    assert not found, "\n".join(found)
+
+
+def test_the_situations_are_many() -> None:
+    number = sum(1 for stage in STAGES for _ in cases_in(stage))
+    print(f"{number} situations")
+    assert number > 25_000
