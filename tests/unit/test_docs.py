@@ -1,0 +1,77 @@
+"""What the documentation shows is what the code takes."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from conveyor.api.answers import Answer, Task
+from conveyor.api.repository import RepositorySpec
+from conveyor.api.workitem import WorkItemSpec
+from scripts.guards import ROOT, tree
+
+SPECS: dict[str, type[RepositorySpec | WorkItemSpec]] = {"Repository": RepositorySpec, "WorkItem": WorkItemSpec}
+PAGES = sorted(path for path in tree() if path.endswith(".md"))
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+
+def examples(page: str) -> list[dict[str, Any]]:
+    """The objects in a page's YAML blocks that are ours."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    objects = [one for block in blocks for one in yaml.safe_load_all(block)]
+    return [one for one in objects if one["kind"] in SPECS]
+
+
+EXAMPLES = [pytest.param(one, id=f"{page}: {one['kind']}") for page in PAGES for one in examples(page)]
+
+
+def lost(given: Any, kept: Any, path: str = "") -> Iterator[str]:
+    """The paths that were given and are not in what was kept."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for key, value in given.items():
+            if key not in kept:
+                yield f"{path}.{key}"
+            else:
+                yield from lost(value, kept[key], f"{path}.{key}")
+    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        for number, (one, other) in enumerate(zip(given, kept, strict=True)):
+            yield from lost(one, other, f"{path}[{number}]")
+    elif given != kept:
+        yield path
+
+
+def aliases(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def test_readme_shows_an_object_of_each_kind() -> None:
+    assert {one["kind"] for one in examples("README.md")} == set(SPECS)
+
+
+@pytest.mark.parametrize("shown", EXAMPLES)
+def test_example_has_only_fields_that_the_kind_has(shown: dict[str, Any]) -> None:
+    assert shown["apiVersion"] == "conveyor.dev/v1alpha1"
+    spec = SPECS[shown["kind"]].model_validate(shown["spec"])
+    assert list(lost(shown["spec"], spec.dump())) == []
+
+
+def test_mistyped_field_of_an_example_is_found() -> None:
+    given = {"repositoryRef": {"name": "shop"}, "title": "x", "dependOn": [{"name": "y"}]}
+    assert list(lost(given, WorkItemSpec.model_validate(given).dump())) == [".dependOn"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_linked_file_exists(page: str) -> None:
+    folder = (ROOT / page).parent
+    assert [link for link in LINK.findall((ROOT / page).read_text()) if not (folder / link).exists()] == []
+
+
+@pytest.mark.parametrize("model", [Task, Answer])
+def test_field_of_task_and_answer_is_explained_to_agent_authors(model: type[BaseModel]) -> None:
+    text = Path(ROOT, "docs/agents.md").read_text()
+    explained = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", text))))
+    assert set(aliases(model)) - explained - {"conveyor"} == set()
