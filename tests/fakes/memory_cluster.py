@@ -1,0 +1,278 @@
+"""The Cluster protocol in memory: resourceVersions, compare-and-swap and the status subresource as in the API server.
+
+Jobs run until a test ends them by hand; they are read by the same function as real ones. What people and other
+controllers do to objects is a method of `store`. Agreement with a real API server is tested in
+tests/integration/test_cluster_client_agreement.py.
+"""
+
+import asyncio
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conveyor.api.annotations import RESULT_FINALIZER
+from conveyor.cluster.jobs import job_fact, missing_job_fact
+from conveyor.cluster.merge_patch import apply_merge_patch
+from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
+from conveyor.pipeline.facts import JobFact
+from conveyor.web.errors import Ambiguous, NotFound, RateLimited, Refused, Unavailable
+from tests.fakes import memory_jobs
+from tests.fakes.clock import Clock, ManualClock
+from tests.fakes.memory_rules import refusal, strictness, with_defaults
+from tests.fakes.memory_store import JOBS, MemoryStore, OnChange, key_of
+
+
+class Fault(StrEnum):
+    """What can happen to a call; the last four to a write only."""
+
+    UNAVAILABLE = "unavailable"
+    """No connection: provably nothing happened."""
+    RATE_LIMITED = "rate limited"
+    REQUEST_LOST = "request lost"
+    """No answer, and nothing was applied."""
+    ANSWER_LOST = "answer lost"
+    """No answer, though it was applied."""
+    OVERTAKEN = "overtaken"
+    """Somebody else writes the object just before."""
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One call that meant to change something. `outcome`: applied, unchanged, lost, rejected, or not sent."""
+
+    verb: str
+    kind: str
+    key: Key
+    outcome: str
+    body: JSONObject
+    fault: Fault | None = None
+
+
+class MemoryCluster(Cluster):
+    def __init__(self, clock: Clock | None = None, *, on_change: OnChange | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.store = MemoryStore(self.clock, on_change)
+        self.writes: list[Write] = []
+        """The ledger."""
+        self.events: dict[Key, JSONObject] = {}
+        self.secrets: dict[Key, dict[str, str]] = {}
+        self.heartbeats: dict[Key, str] = {}
+        self._faults: list[tuple[str, Fault]] = []
+
+    # --- what a test does
+
+    def fail_next(self, verb: str, fault: Fault) -> None:
+        """Let this befall the next call of a method of the protocol; several wait in line."""
+        self._faults.append((verb, fault))
+
+    def writes_of(self, verb: str, *, outcome: str = "applied") -> list[Write]:
+        return [write for write in self.writes if (write.verb, write.outcome) == (verb, outcome)]
+
+    def end_job(self, key: Key, *, message: str = "", exit_code: int = 0, container: str | None = None) -> None:
+        """The Job's pod ends: the main container with this message, or `container` with this exit code."""
+        job = self.store.objects[JOBS, key]
+        self.store.pods[key] = [
+            memory_jobs.ended_pod(job, message=message, exit_code=exit_code, container=container, now=self.clock.now())
+        ]
+        self.store.set_status(JOBS, key, memory_jobs.ended_status(exit_code=exit_code, now=self.clock.now()))
+
+    def fail_job(self, key: Key, *, reason: str, pods: Sequence[JSONObject] = ()) -> None:
+        """The Job fails for a reason of the cluster, leaving these pods: none after a deadline, say."""
+        self.store.pods[key] = list(pods)
+        self.store.set_status(JOBS, key, memory_jobs.failed_status(reason, now=self.clock.now()))
+
+    def pod_waits(self, key: Key, *, reason: str, message: str = "") -> None:
+        self.store.pods[key] = [memory_jobs.waiting_pod(self.store.objects[JOBS, key], reason=reason, message=message)]
+
+    def leave_pods(self, key: Key) -> None:
+        """Whatever happens to this Job now, its pods stay at work until `end_pods`: a lost node."""
+        for pod in self.store.pods[key]:
+            pod["metadata"]["stays"] = True
+
+    def end_pods(self, key: Key) -> None:
+        self.store.pods.pop(key, None)
+
+    # --- WorkItems and Repositories
+
+    async def get(self, kind: Kind, key: Key) -> JSONObject | None:
+        await self._read("get")
+        return copy.deepcopy(self.store.objects.get((kind, key)))
+
+    async def list_all(self, kind: Kind) -> list[JSONObject]:
+        await self._read("list_all")
+        return [self.store.object(kind, key) for key in self.store.keys(kind)]
+
+    async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
+        def write() -> Written:
+            old = self.store.objects.get((kind, key))
+            if old is None:
+                return Lost()
+            if resource_version in ("", "0"):
+                return Rejected("metadata.resourceVersion: must be specified for an update")
+            new = apply_merge_patch(old, {"status": status})
+            if resource_version != old["metadata"]["resourceVersion"]:
+                return Lost()
+            why = strictness(kind, new) or refusal(kind, old=old, new=new)
+            return Rejected(why) if why else Won(self.store.put(kind, key, new))
+
+        return await self._write("patch_status", kind, key, status, write)
+
+    async def create(self, kind: Kind, manifest: JSONObject) -> Written:
+        key = key_of(manifest)
+
+        def write() -> Written:
+            new = with_defaults(kind, {name: value for name, value in manifest.items() if name != "status"})
+            why = strictness(kind, manifest) or refusal(kind, old={}, new=new)
+            if why:
+                return Rejected(why)
+            return Lost() if (kind, key) in self.store.objects else Won(self.store.add(kind, key, new))
+
+        return await self._write("create", kind, key, manifest, write)
+
+    async def delete(self, kind: Kind, key: Key, *, uid: str) -> None:
+        await self._delete("delete", kind, key, uid)
+
+    # --- Jobs
+
+    async def job(self, key: Key, *, with_message: bool) -> JobFact:
+        await self._read("job")
+        job = self.store.objects.get((JOBS, key))
+        pods = self.store.pods.get(key, [])
+        return missing_job_fact(pods) if job is None else job_fact(job, pods if with_message else None)
+
+    async def create_job(self, manifest: JSONObject) -> Written:
+        key = key_of(manifest)
+
+        def write() -> Written:
+            if (JOBS, key) in self.store.objects:
+                return Lost()
+            job = self.store.add(JOBS, key, manifest | {"status": {"active": 1}})
+            self.store.pods[key] = [memory_jobs.running_pod(job)]
+            return Won(job)
+
+        return await self._write("create_job", JOBS, key, manifest, write)
+
+    async def delete_job(self, key: Key, *, uid: str) -> None:
+        await self._delete("delete_job", JOBS, key, uid)
+
+    async def expire_job(self, key: Key, *, seconds: int) -> None:
+        await self._patch_job("expire_job", key, lambda _: {"spec": {"ttlSecondsAfterFinished": seconds}})
+
+    async def release_job(self, key: Key) -> None:
+        def patch(job: JSONObject) -> JSONObject:
+            left = [name for name in job["metadata"].get("finalizers", []) if name != RESULT_FINALIZER]
+            return {"metadata": {"finalizers": left or None}}
+
+        await self._patch_job("release_job", key, patch)
+
+    # --- the rest
+
+    async def secret(self, key: Key) -> Mapping[str, str]:
+        await self._read("secret")
+        if key not in self.secrets:
+            raise NotFound(f"Secret {key} is missing", status=404)
+        return dict(self.secrets[key])
+
+    async def apply_secret(self, key: Key, values: Mapping[str, str]) -> None:
+        def write() -> Written:
+            self.secrets[key] = dict(values)
+            self.store.next_version()
+            return Won({})
+
+        if self.secrets.get(key) != dict(values):
+            self._proved(await self._write("apply_secret", "secrets", key, {}, write))
+
+    async def record_event(self, event: JSONObject) -> None:
+        def write() -> Written:
+            stored = self.events.get(key_of(event))
+            count = 1 if stored is None else (stored.get("series") or {}).get("count", 1) + 1
+            series = {} if count == 1 else {"series": {"count": count, "lastObservedTime": event["eventTime"]}}
+            self.events[key_of(event)] = (stored or copy.deepcopy(event)) | series
+            self.store.next_version()
+            return Won(self.events[key_of(event)])
+
+        self._proved(await self._write("record_event", "events", key_of(event), event, write))
+
+    async def touch_heartbeat(self, key: Key, *, value: str) -> None:
+        def write() -> Written:
+            self.heartbeats[key] = value
+            self.store.next_version()
+            return Won({})
+
+        self._proved(await self._write("touch_heartbeat", "leases", key, {}, write))
+
+    # --- one call
+
+    async def _read(self, verb: str) -> None:
+        await asyncio.sleep(0)  # others may come in between
+        self._not_sent(self._take(verb), verb)
+
+    async def _write(self, verb: str, kind: str, key: Key, body: JSONObject, act: Callable[[], Written]) -> Written:
+        await asyncio.sleep(0)
+        fault = self._take(verb)
+        before = self.store.version
+        if fault in (Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.REQUEST_LOST):
+            self.writes.append(Write(verb, kind, key, "not sent", copy.deepcopy(body), fault))
+            self._not_sent(fault, verb)
+            return Uncertain(f"{verb} {key}: no answer")
+        if fault == Fault.OVERTAKEN and (kind, key) in self.store.objects:
+            self.store.edit(kind, key, {"metadata": {"annotations": {"somebody-else": str(before)}}})
+            before = self.store.version
+        written = Rejected("as the test wished") if fault == Fault.REJECTED else act()
+        outcome = _outcome(written, changed=self.store.version != before)
+        self.writes.append(Write(verb, kind, key, outcome, copy.deepcopy(body), fault))
+        await asyncio.sleep(0)
+        return Uncertain(f"{verb} {key}: no answer") if fault == Fault.ANSWER_LOST else written
+
+    def _take(self, verb: str) -> Fault | None:
+        for index, (name, fault) in enumerate(self._faults):
+            if name == verb:
+                del self._faults[index]
+                return fault
+        return None
+
+    def _not_sent(self, fault: Fault | None, verb: str) -> None:
+        if fault == Fault.UNAVAILABLE:
+            raise Unavailable(f"{verb}: no connection to the API server")
+        if fault == Fault.RATE_LIMITED:
+            raise RateLimited(f"{verb}: the API server is busy", until_seconds=1.0)
+
+    def _proved(self, written: Written) -> None:
+        """What the methods without a result do with one. What is gone, or overtaken, is no error to them."""
+        match written:
+            case Won() | Lost():
+                return
+            case Rejected(message):
+                raise Refused(message, status=422)
+            case Uncertain(message):
+                raise Ambiguous(message)
+
+    async def _delete(self, verb: str, kind: str, key: Key, uid: str) -> None:
+        def write() -> Written:
+            obj = self.store.objects.get((kind, key))
+            if obj is None or obj["metadata"]["uid"] != uid:
+                return Lost()
+            return Won(self.store.delete(kind, key))
+
+        self._proved(await self._write(verb, kind, key, {"uid": uid}, write))
+
+    async def _patch_job(self, verb: str, key: Key, patch: Callable[[JSONObject], JSONObject]) -> None:
+        def write() -> Written:
+            job = self.store.objects.get((JOBS, key))
+            return Lost() if job is None else Won(self.store.put(JOBS, key, apply_merge_patch(job, patch(job))))
+
+        self._proved(await self._write(verb, JOBS, key, {}, write))
+
+
+def _outcome(written: Written, *, changed: bool) -> str:
+    match written:
+        case Won():
+            return "applied" if changed else "unchanged"
+        case Lost():
+            return "lost"
+        case Rejected():
+            return "rejected"
+        case Uncertain():
+            raise AssertionError("an act in memory is never uncertain")
