@@ -242,13 +242,8 @@ def in_full(name: str, lane: Lane) -> bool:
     return name == "plain" and lane is OPEN_LANE
 
 
-def cases() -> Iterator[tuple[str, Case]]:
-    """Every situation, with a sentence for its id."""
-    for stage in (None, *Stage):
-        yield from cases_in(stage)
-
-
 def cases_in(stage: Stage | None) -> Iterator[tuple[str, Case]]:
+    """Every situation of a stage, with the item's part of its name; `oddities` is the facts' part."""
     found = list(variants(stage)) + [(name, whole) for name, whole in intents() if whole.status.stage == stage]
     for name, whole in found:
         for kind, of in _repositories(stage, name):
@@ -256,7 +251,7 @@ def cases_in(stage: Stage | None) -> Iterator[tuple[str, Case]]:
                 for look in (False, True) if whole.spec.source is not None else (False,):
                     wanted = wants(whole, of, lane, look_at_ticket=look)
                     for known in _facts(wanted, lane, whole, full=in_full(name, lane)):
-                        yield f"{stage}, {name}, {kind}: {_odd(known)}", Case(whole, of, known, POLICY, NOW)
+                        yield f"{stage}, {name}, {kind}", Case(whole, of, known, POLICY, NOW)
 
 
 def _repositories(stage: Stage | None, name: str) -> list[tuple[str, Repository]]:
@@ -305,7 +300,8 @@ def _combinations(names: list[Want], *, full: bool) -> Iterator[dict[str, Any]]:
             yield good | {one.value: first, two.value: second}
 
 
-def _odd(known: Facts) -> str:
+def oddities(known: Facts) -> str:
+    """Which facts are not as good as can be."""
     odd = [f"{want.value}={str(getattr(known, want.value))[:90]}" for want in Want if _is_odd(known, want)]
     return ", ".join(odd) + ("" if known.slot_free else ", no slot")
 
