@@ -13,9 +13,10 @@ from tests.cluster.processes import Server, ServerFailedError
 
 ROOT = Path(__file__).parents[2]
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from tests.cluster.processes import Server, temporary_directory
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
 with temporary_directory("left") as directory:
     server = Server("sleeper", ["sh", "-c", "sleep 600 & wait"], log=directory / "log", ready=lambda: True)
     server.start()
