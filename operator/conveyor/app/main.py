@@ -1,0 +1,31 @@
+"""`conveyor-operator`: read the settings, run until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from conveyor.app.logs import configure
+from conveyor.app.operator import Operator
+from conveyor.app.settings import Settings, SettingsError, load
+from conveyor.cluster.connection import from_kubeconfig, in_cluster
+
+
+def main() -> None:
+    try:
+        settings = load(os.environ)
+    except SettingsError as error:
+        sys.exit(f"conveyor-operator: {error}")
+    configure()
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    connection = await from_kubeconfig(settings.kubeconfig) if settings.kubeconfig is not None else in_cluster()
+    await Operator(settings, connection).run(stop)

@@ -1,0 +1,167 @@
+"""The operator as one process: parts made, tasks started, all ended together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from conveyor.app import watching
+from conveyor.app.health import Health
+from conveyor.app.heartbeat import Heartbeat
+from conveyor.app.http import serve
+from conveyor.app.metrics import Metrics
+from conveyor.app.settings import Settings, engine_settings
+from conveyor.cluster.client import KubernetesCluster
+from conveyor.cluster.connection import Connection
+from conveyor.cluster.protocol import Key, Kind
+from conveyor.engine.cache import Cache, Change
+from conveyor.engine.connections import Connections
+from conveyor.engine.events import EventRecorder
+from conveyor.engine.hub import Hub, Work
+from conveyor.engine.indicate import Indicator
+from conveyor.engine.items import ItemReconciler
+from conveyor.engine.lag import watch_lag
+from conveyor.engine.mirror import SecretMirror
+from conveyor.engine.outcomes import Outcome
+from conveyor.engine.poll import TrackerPoll
+from conveyor.engine.queue_view import frozen_repositories, queue_view
+from conveyor.engine.records import ItemRecord
+from conveyor.engine.repositories import RepositoryReconciler
+from conveyor.engine.resync import Resync
+from conveyor.engine.slots import Slots
+from conveyor.engine.workers import run_workers
+from conveyor.engine.workqueue import WorkQueue
+from conveyor.engine.world import World
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_LEASE = "conveyor-operator-heartbeat"
+WORKERS = 8
+"""More writes in flight bring no throughput, only latency (kubernetes-measured.md 5)."""
+INDICATORS = 2
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Operator:
+    """Made once per process; `run` returns when `stop` is set and everything has wound up."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings, self._connection = settings, connection
+        self._cluster = KubernetesCluster(connection, namespaces=settings.namespaces)
+        self._health, self._metrics = Health(), Metrics()
+        self._synced = asyncio.Event()
+        self._queue: WorkQueue[Work] = WorkQueue()
+        self._tickets: WorkQueue[Key] = WorkQueue()
+        cache = Cache()
+        engine = engine_settings(settings, holder=holder_identity(settings))
+        self._world = World(
+            cluster=self._cluster,
+            connections=Connections(
+                self._cluster,
+                allowed=settings.allowed_hosts_value(),
+                clock=time.monotonic,
+                requests_per_minute=settings.tracker_requests_per_minute,
+                states_ttl=settings.tracker_states_ttl_seconds,
+            ),
+            cache=cache,
+            settings=engine,
+            telemetry=self._metrics,
+            now=lambda: datetime.now(UTC),
+            nonce=lambda: secrets.token_hex(16),
+        )
+        self._hub = Hub(cache, self._queue.add, self._metrics)
+        self._hub.also_tell(self._ticket_may_lag)
+        self._hub.also_tell(self._metrics.item_changed)
+        self._metrics.read_from(
+            queue_depth=lambda: len(self._queue),
+            watch_age=self._health.watch_age,
+            freezes=lambda: frozen_repositories(cache),
+        )
+        slots = Slots(cache, limit=engine.max_concurrent_runs)
+        mirror = SecretMirror(self._cluster, Key(settings.own_namespace(), engine.ingress_secret))
+        self._items = ItemReconciler(self._world, self._hub, slots, EventRecorder(self._world))
+        self._repositories = RepositoryReconciler(self._world, self._hub, slots, mirror)
+        self._indicator = Indicator(self._world, self._hub)
+        self._heartbeat = Heartbeat(self._cluster, Key(settings.own_namespace(), HEARTBEAT_LEASE), self._health)
+
+    def _ticket_may_lag(self, change: Change[ItemRecord]) -> None:
+        if change.new is not None and change.new.issue_id:
+            self._tickets.add(change.new.key)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Start everything; a part that ends by itself is a failure, and ends the process."""
+        handlers = watching.registry(self._hub, self._connection, heartbeat=self._heartbeat.seen)
+        async with (
+            serve(self._settings.http_address, health=self._health, metrics=self._metrics, queue=self._queue_view),
+            asyncio.TaskGroup() as group,
+        ):
+            parts = self._parts()
+            tasks = [group.create_task(part, name=name) for name, part in parts.items()]
+            kopf_task = group.create_task(
+                watching.watch(handlers, namespaces=self._settings.namespaces, lease=HEARTBEAT_LEASE, stop=stop),
+                name="kopf",
+            )
+            await stop.wait()
+            logger.info("stopping")
+            self._queue.shutdown()
+            self._tickets.shutdown()
+            await kopf_task
+            for task in tasks:
+                task.cancel()
+        await self._connection.close()
+
+    def _parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+        resync = Resync(self._cluster, self._world.cache, self._hub, listed=self._listed)
+        parts = {
+            "workers": self._work(self._queue, self._reconcile, count=WORKERS),
+            "indicators": self._work(self._tickets, self._indicator.reconcile, count=INDICATORS),
+            "resync": resync.run(),
+            "heartbeat": self._heartbeat.run(),
+            "lag": watch_lag(self._lagged),
+        }
+        if self._settings.reconcile_tracker_enabled:
+            parts["poll"] = TrackerPoll(self._world, self._hub).run()
+        return parts
+
+    async def _work(self, queue: WorkQueue[K], reconcile: Callable[[K], Awaitable[Outcome]], *, count: int) -> None:
+        """Not before everything was listed once: an item whose Repository is merely unseen is no orphan."""
+        await self._synced.wait()
+        await run_workers(queue, reconcile, on_error=self._failed, on_outcome=self._finished, count=count)
+
+    async def _reconcile(self, work: Work) -> Outcome:
+        kind, key = work
+        match kind:
+            case Kind.WORKITEM:
+                return await self._items.reconcile(key)
+            case Kind.REPOSITORY:
+                return await self._repositories.reconcile(key)
+
+    def _listed(self, kind: Kind) -> None:
+        """Repositories are listed first, so that after the items everything is known."""
+        self._health.listed(kind)
+        if kind is Kind.WORKITEM:
+            self._synced.set()
+
+    def _lagged(self, seconds: float) -> None:
+        self._health.loop_lag(seconds)
+        self._metrics.loop_lag(seconds)
+
+    def _failed(self, _: object, error: BaseException) -> None:
+        self._metrics.pass_failed(type(error).__name__)
+
+    def _finished(self, _: object, outcome: Outcome, seconds: float) -> None:
+        self._metrics.pass_finished(type(outcome).__name__, seconds=seconds)
+
+    def _queue_view(self, repository: str | None) -> dict[str, Any]:
+        return queue_view(self._world.cache, repository=repository, settings=self._world.settings)
+
+
+def holder_identity(settings: Settings) -> str:
+    """Unique per process: a container that restarts in its pod is another owner."""
+    return f"{settings.pod_uid or 'process'}/{secrets.token_hex(8)}"
