@@ -9,6 +9,9 @@ import yaml
 
 from conveyor.api import crd
 from conveyor.api.stages import EDGES, FIRST, TERMINAL
+from conveyor.app.settings import Settings
+from conveyor.app.settings_page import settings_page
+from conveyor_ingress.settings import Settings as IngressSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = "Made by scripts/generate from operator/conveyor/api; a change here is lost."
@@ -52,6 +55,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "crds/conveyor.dev_workitems.yaml": lambda: manifest(crd.workitems()),
     "crds/conveyor.dev_repositories.yaml": lambda: manifest(crd.repositories()),
     "docs/stages.md": stages_page,
+    "docs/settings.md": lambda: settings_page(("Operator", Settings), ("Ingress", IngressSettings)),
 }
 
 
