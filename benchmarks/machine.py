@@ -1,0 +1,66 @@
+"""What a figure depends on beside the code: machine, versions, and what else was going on. Linux only."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.cluster.binaries import KUBERNETES_VERSION
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PACKAGES = ("kopf", "kubernetes", "aiohttp", "pydantic")
+
+
+def description() -> dict[str, str]:
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
+    memory = int(next(line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))) / 2**20
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "machine": f"{cpu or platform.machine()}, {cores} cores, {memory:.1f} GiB, {platform.system()} {platform.release()}",
+        "versions": ", ".join(
+            [
+                f"Python {platform.python_version()}",
+                f"kube-apiserver {KUBERNETES_VERSION.removeprefix('v')}",
+                *(f"{package} {version(package)}" for package in PACKAGES),
+            ]
+        ),
+    }
+
+
+def load() -> tuple[float, ...]:
+    """Load averages over 1, 5 and 15 minutes: the benchmark's own load is in them."""
+    return tuple(round(value, 2) for value in os.getloadavg())
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and its threads so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_mib(pid: int | str = "self") -> tuple[float, float]:
+    """Resident memory now and at its highest, in MiB."""
+    found = dict(line.split(":", 1) for line in _lines(f"/proc/{pid}/status") if ":" in line)
+    return tuple(int(found[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+
+
+def servers(directory: Path) -> dict[str, int]:
+    """The pids of etcd and the API server whose files are in this directory, by name."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        name = Path(words[0]).name
+        if name in ("etcd", "kube-apiserver") and any(str(directory) in word for word in words[1:]):
+            found[name] = int(path.parent.name)
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()

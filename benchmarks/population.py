@@ -1,0 +1,113 @@
+"""Which objects a benchmark finds in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks import naming
+from benchmarks.outside import Mood
+from benchmarks.templates import Template, ready_repository, repository_spec
+from benchmarks.walk import OCCUPIED, Walk
+from conveyor.api.answers import Verdict
+from conveyor.api.stages import Role, Stage
+from conveyor.api.workitem import WorkItemStatus
+from conveyor.cluster.protocol import JSONObject
+
+LANES_OF_A_RUN = 100
+ITEMS_OF_A_LANE = 15
+UNDER_WAY = 0
+"""Of the items of a lane at rest: the first is under way, the last wait, the others have ended."""
+CANCELLED, FIRST_WAITING = 1, 12
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What is to be in one namespace. `active` says which item a Repository admitted last."""
+
+    namespace: str
+    items: tuple[JSONObject, ...]
+    repositories: tuple[JSONObject, ...]
+    active: dict[str, str]
+
+    def secrets(self) -> Iterator[JSONObject]:
+        """What the Repositories name; a token says whose it is."""
+        agents = {role.value: f"{role.value}-bot" for role in Role}
+        given = {"forge": {"token": naming.OPERATOR}, "agents": agents}
+        for name, values in given.items():
+            text = values | {"url": "https://git.example"}
+            yield {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": text}
+
+
+def admitted(status: WorkItemStatus) -> bool:
+    """At the start of its way, with its first run claimed."""
+    return status.stage == Stage.ANALYSIS and status.active_run is not None
+
+
+def tested(status: WorkItemStatus) -> bool:
+    """The tester has passed: what follows until the merge needs no run."""
+    last = status.last_run
+    return last is not None and (last.stage, last.verdict) == (Stage.TESTING, Verdict.PASS)
+
+
+async def at_work(namespace: str, *, items: int, tested_already: bool) -> Objects:
+    """Items that only the operator keeps from moving: newly admitted ones, or those that have passed their tests."""
+    spec = repository_spec(serial=False, tickets=False, person=False)
+    template = await Walk(spec, ticket=False).until(tested if tested_already else admitted)
+    return await _objects(
+        namespace, {naming.FIRST_NUMBER + index: (index % LANES_OF_A_RUN, template) for index in range(items)}, [spec]
+    )
+
+
+async def at_rest(namespace: str, *, items: int) -> Objects:
+    """A service in its third year: nearly all items have ended; each repository has one under way and some waiting.
+
+    What is under way waits for a person, for CI or for a review, a third of the repositories each.
+    """
+    specs = [repository_spec(serial=True, tickets=True, person=person) for person in (True, False, False)]
+    moods = [Mood.GREEN, Mood.CI_AT_WORK, Mood.UNREVIEWED]
+    under_way = [await Walk(spec, ticket=True, mood=mood).to_rest() for spec, mood in zip(specs, moods, strict=True)]
+    done = await Walk(specs[1], ticket=True).to_rest()
+    waiting = await Walk(specs[1], ticket=True, lane=OCCUPIED).to_rest()
+    cancelled_walk = Walk(specs[1], ticket=True)
+    await cancelled_walk.until(lambda status: status.stage == Stage.ARCHITECTURE)
+    cancelled_walk.cancel()
+    cancelled = await cancelled_walk.to_rest()
+
+    def template(index: int) -> Template:
+        lane, place = divmod(index, ITEMS_OF_A_LANE)
+        if place == UNDER_WAY:
+            return under_way[lane % len(under_way)]
+        if place == CANCELLED:
+            return cancelled
+        return waiting if place >= FIRST_WAITING else done
+
+    chosen = {naming.FIRST_NUMBER + index: (index // ITEMS_OF_A_LANE, template(index)) for index in range(items)}
+    return await _objects(namespace, chosen, specs)
+
+
+def mood_at_rest(number: int) -> Mood:
+    """What the forge says of an item made by `at_rest`."""
+    lane = (number - naming.FIRST_NUMBER) // ITEMS_OF_A_LANE
+    return (Mood.GREEN, Mood.CI_AT_WORK, Mood.UNREVIEWED)[lane % 3]
+
+
+async def _objects(namespace: str, items: dict[int, tuple[int, Template]], lane_specs: list[JSONObject]) -> Objects:
+    repositories = [await ready_repository(spec, namespace) for spec in lane_specs]
+    lanes = sorted({lane for lane, _ in items.values()})
+    return Objects(
+        namespace=namespace,
+        items=tuple(
+            template.manifest(
+                "WorkItem", naming.item(number), namespace=namespace, number=number, lane=naming.lane(lane)
+            )
+            for number, (lane, template) in items.items()
+        ),
+        repositories=tuple(
+            repositories[lane % len(repositories)].manifest(
+                "Repository", naming.lane(lane), namespace=namespace, number=0, lane=naming.lane(lane)
+            )
+            for lane in lanes
+        ),
+        active={naming.lane(lane): naming.item(number) for number, (lane, _) in reversed(items.items())},
+    )
