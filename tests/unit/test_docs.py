@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from conveyor.api.answers import Answer, Task
 from conveyor.api.repository import RepositorySpec
 from conveyor.api.workitem import WorkItemSpec
 from scripts.guards import ROOT, tree
+from tests import pages
 
 SPECS: dict[str, type[RepositorySpec | WorkItemSpec]] = {"Repository": RepositorySpec, "WorkItem": WorkItemSpec}
 PAGES = sorted(path for path in tree() if path.endswith(".md"))
@@ -20,10 +20,7 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
 def examples(page: str) -> list[dict[str, Any]]:
-    """The objects in a page's YAML blocks that are ours."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
-    objects = [one for block in blocks for one in yaml.safe_load_all(block)]
-    return [one for one in objects if one["kind"] in SPECS]
+    return [one for one in pages.objects(page) if one["kind"] in SPECS]
 
 
 EXAMPLES = [pytest.param(one, id=f"{page}: {one['kind']}") for page in PAGES for one in examples(page)]
