@@ -99,6 +99,16 @@ def _program(
     return Program(server, f"http://127.0.0.1:{ports[0]}")
 
 
+def status(url: str) -> int:
+    """The HTTP status of an empty POST. Raises OSError where nobody answers."""
+    request = urllib.request.Request(url, data=b"{}", headers={"Content-Type": "application/json"})  # noqa: S310 - ours
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own address
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address

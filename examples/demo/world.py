@@ -22,6 +22,8 @@ from tests.cluster.processes import Server, temporary_directory
 from tests.fakes.plane import FakePlane
 
 READY_SECONDS = 60.0
+UNSIGNED = 401
+"""The ingress's answer to an unsigned delivery, once it has a secret to compare with."""
 REPOSITORIES = f"/apis/conveyor.dev/v1alpha1/namespaces/{NAMESPACE}/repositories"
 MOUNTED = f"/api/v1/namespaces/{objects.SYSTEM}/secrets/conveyor-ingress-secrets"
 
@@ -121,16 +123,24 @@ class World:
             objects.apply_repositories(kube, accounts, projects=projects)
 
     async def _until_ready(self) -> None:
-        """Until the operator has found nothing wrong with the Repositories, and the ingress knows its secrets."""
-        problem = "the operator has not looked at them"
+        """Until the operator finds nothing wrong with the Repositories, and the ingress knows its secrets."""
+        problem = "the operator has not looked at the Repositories"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
-                while problem:
+                while problem := await self._problem():
                     await asyncio.sleep(0.2)
-                    found = (await self.kube.request("GET", REPOSITORIES))["items"]
-                    problem = "; ".join(filter(None, map(_not_ready, found)))
         if problem:
-            raise NotReadyError(f"the Repositories were not ready after {READY_SECONDS:.0f} s: {problem}")
+            raise NotReadyError(f"not ready after {READY_SECONDS:.0f} s: {problem}")
+
+    async def _problem(self) -> str:
+        found = (await self.kube.request("GET", REPOSITORIES))["items"]
+        problem = "; ".join(filter(None, map(_not_ready, found)))
+        if problem or not self.with_ingress:
+            return problem
+        paths = [f"plane/{NAMESPACE}", *(f"gitea/{NAMESPACE}/{name}" for name in self.forge.repositories)]
+        urls = [f"{self.ingress.url}/webhooks/{path}" for path in paths]
+        closed = await asyncio.to_thread(lambda: [url for url in urls if programs.status(url) != UNSIGNED])
+        return f"the ingress has no secret for {', '.join(closed)}" if closed else ""
 
 
 class NotReadyError(Exception):
