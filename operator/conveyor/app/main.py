@@ -14,12 +14,11 @@ from conveyor.cluster.connection import from_kubeconfig, in_cluster
 
 
 def main() -> None:
-    try:
-        settings = load(os.environ)
-    except SettingsError as error:
-        sys.exit(f"conveyor-operator: {error}")
     configure()
-    asyncio.run(_run(settings))
+    try:
+        asyncio.run(_run(load(os.environ)))
+    except (SettingsError, OSError) as error:
+        sys.exit(f"conveyor-operator: {error}")
 
 
 async def _run(settings: Settings) -> None:

@@ -58,7 +58,7 @@ class Operator:
         self._synced = asyncio.Event()
         self._queue: WorkQueue[Work] = WorkQueue()
         self._tickets: WorkQueue[Key] = WorkQueue()
-        cache = Cache()
+        cache = Cache(dependencies=settings.dependencies_enabled)
         engine = engine_settings(settings, holder=holder_identity(settings))
         self._world = World(
             cluster=self._cluster,

@@ -83,7 +83,9 @@ class Table(Generic[R]):
 class Cache:
     """All three kinds, and the indexes over items."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, dependencies: bool = True) -> None:
+        """`dependencies`: whether an item that waits for others is passed over in its lane."""
+        self._dependencies_count = dependencies
         self.items: Table[ItemRecord] = Table()
         self.repositories: Table[RepositoryRecord] = Table()
         self.jobs: Table[JobRecord] = Table()
@@ -218,7 +220,8 @@ class Cache:
         return find_cycle(record.key.name, dependencies)
 
     def _startable(self, namespace: str, waiter: Waiter) -> bool:
-        needed = (self.dependency(namespace, name).state for name in waiter.dependencies)
+        names = waiter.dependencies if self._dependencies_count else ()
+        needed = (self.dependency(namespace, name).state for name in names)
         return not waiter.suspended and all(state == DependencyState.DONE for state in needed)
 
     def _records(self, keys: Iterable[Key]) -> list[ItemRecord]:

@@ -92,6 +92,8 @@ class ItemReconciler:
             nonce=self._world.nonce(),
         )
         facts = replace(facts, **lanes.blockers(self._world, record, facts.ticket))
+        if any(isinstance(getattr(facts, want.value), Unknown) for want in wanted):
+            self._world.telemetry.gate_error()
         if look and Want.TICKET in wanted and isinstance(facts.ticket, Unknown):
             self._hub.put_back_ticket_flag(record.key)
         transition = item.status.transition
