@@ -76,12 +76,17 @@ class MemoryCluster(Cluster):
         self.store.pods[key] = [
             memory_jobs.ended_pod(job, message=message, exit_code=exit_code, container=container, now=self.clock.now())
         ]
-        self.store.set_status(JOBS, key, memory_jobs.ended_status(exit_code=exit_code, now=self.clock.now()))
+        self._finish(key, memory_jobs.ended_status(exit_code=exit_code, now=self.clock.now()))
 
     def fail_job(self, key: Key, *, reason: str, pods: Sequence[JSONObject] = ()) -> None:
         """The Job fails for a reason of the cluster, leaving these pods: none after a deadline, say."""
         self.store.pods[key] = list(pods)
-        self.store.set_status(JOBS, key, memory_jobs.failed_status(reason, now=self.clock.now()))
+        self._finish(key, memory_jobs.failed_status(reason, now=self.clock.now()))
+
+    def _finish(self, key: Key, status: JSONObject) -> None:
+        """The Job's controller writes no status any more once the Job is being deleted."""
+        if "deletionTimestamp" not in self.store.objects[JOBS, key]["metadata"]:
+            self.store.set_status(JOBS, key, status)
 
     def pod_waits(self, key: Key, *, reason: str, message: str = "") -> None:
         self.store.pods[key] = [memory_jobs.waiting_pod(self.store.objects[JOBS, key], reason=reason, message=message)]
@@ -112,9 +117,12 @@ class MemoryCluster(Cluster):
             if resource_version in ("", "0"):
                 return Rejected("metadata.resourceVersion: must be specified for an update")
             new = apply_merge_patch(old, {"status": status})
+            unknown = strictness(kind, new)
+            if unknown:
+                return Rejected(unknown)
             if resource_version != old["metadata"]["resourceVersion"]:
                 return Lost()
-            why = strictness(kind, new) or refusal(kind, old=old, new=new)
+            why = refusal(kind, old=old, new=new)
             return Rejected(why) if why else Won(self.store.put(kind, key, new))
 
         return await self._write("patch_status", kind, key, status, write)
@@ -254,7 +262,10 @@ class MemoryCluster(Cluster):
             obj = self.store.objects.get((kind, key))
             if obj is None or obj["metadata"]["uid"] != uid:
                 return Lost()
-            return Won(self.store.delete(kind, key))
+            deleted = self.store.delete(kind, key)
+            if kind == JOBS and (kind, key) in self.store.objects:
+                deleted = self.store.set_status(kind, key, {"active": None})
+            return Won(deleted)
 
         self._proved(await self._write(verb, kind, key, {"uid": uid}, write))
 

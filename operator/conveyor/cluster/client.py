@@ -11,10 +11,10 @@ from conveyor.api.annotations import GROUP, RESULT_FINALIZER, VERSION
 from conveyor.cluster import events, secrets
 from conveyor.cluster.connection import JSON, MANAGER, MERGE_PATCH, Connection
 from conveyor.cluster.jobs import job_fact, missing_job_fact
+from conveyor.cluster.paths import path
 from conveyor.cluster.protocol import HEARTBEAT_ANNOTATION, Cluster, JSONObject, Key, Kind, Uncertain, Written
 from conveyor.cluster.replies import failure, is_ok, without_managed_fields, written
 from conveyor.pipeline.facts import JobFact
-from conveyor.web.client import path
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, Unavailable
 
 STRICT = MANAGER | {"fieldValidation": "Strict"}
@@ -29,10 +29,10 @@ JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 
 
 class KubernetesCluster(Cluster):
-    """`namespaces`: what `list_all` covers, nothing for all of them. The connection is the caller's to close."""
+    """`namespaces`: what `list_all` covers, none for all there are. The connection is the caller's to close."""
 
-    def __init__(self, connection: Connection, *, namespaces: tuple[str, ...] = ()) -> None:
-        self._connection, self._namespaces = connection, namespaces
+    def __init__(self, connection: Connection, *, namespaces: tuple[str, ...] = (), page: int = PAGE) -> None:
+        self._connection, self._namespaces, self._page = connection, namespaces, page
 
     # --- WorkItems and Repositories
 
@@ -146,7 +146,7 @@ class KubernetesCluster(Cluster):
 
     async def _pages(self, target: str, params: Mapping[str, str]) -> list[JSONObject] | None:
         found: list[JSONObject] = []
-        query = {**params, "limit": str(PAGE)}
+        query = {**params, "limit": str(self._page)}
         while True:
             reply = await self._connection.request("GET", target, params=query, timeout=LIST_SECONDS)
             if reply.status == 410:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conveyor.cluster.connection import MANAGER, MERGE_PATCH, Connection, Reply
+from conveyor.cluster.paths import path
 from conveyor.cluster.protocol import JSONObject
 from conveyor.cluster.replies import failure, is_ok, reason
-from conveyor.web.client import path
 
 
 async def record(connection: Connection, event: JSONObject) -> None:

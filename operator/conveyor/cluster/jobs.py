@@ -1,8 +1,9 @@
 """A Job and its pods, as the API server gives them, to a JobFact: pure functions.
 
-A Job has ended when it is Complete or Failed and no pod of it is left at work. One that is being deleted has ended all
+A Job has ended when it is Complete or Failed and no pod of it is left at work. One that somebody deletes has ended all
 the same if our finalizer holds it: it is kept for the very purpose of being read. Deleted before its end, it goes on
-under that finalizer (its controller counts its pods but starts none), and ends later.
+under that finalizer, but its controller stops counting (measured on 1.34: the pods run to their end, the status stays),
+so its pods are asked. Where none is left, nothing is proved: it stays DELETING.
 
 Whose doing was the end of a failed Job? Sources: kubernetes/api core/v1 and batch/v1; pkg/kubelet/eviction,
 pkg/kubelet/images, pkg/kubelet/nodeshutdown.
@@ -41,9 +42,16 @@ _NO_WORD_OF_ITS_OWN = frozenset({"ContainerStatusUnknown", "StartError", "Contai
 
 
 @dataclass(frozen=True, slots=True)
+class _End:
+    complete: bool
+    reason: str
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Cause:
     reason: str
-    disrupted: bool
+    disrupted: bool = False
 
 
 def missing_job_fact(pods: Sequence[JSONObject]) -> JobFact:
@@ -54,27 +62,23 @@ def missing_job_fact(pods: Sequence[JSONObject]) -> JobFact:
 def job_fact(job: JSONObject, pods: Sequence[JSONObject] | None) -> JobFact:
     """`pods` are the Job's, None where they were not read: then nothing is said of message, pod and disruption."""
     metadata, spec, status = job["metadata"], job.get("spec", {}), job.get("status", {})
-    finalizers = metadata.get("finalizers") or []
-    complete, failed = _condition(status, "Complete"), _condition(status, "Failed")
-    end = complete or failed
-    state = _state(status, ended=end is not None, held=RESULT_FINALIZER in finalizers, metadata=metadata)
-    pod = newest(pods or ())
-    cause = _Cause(str((failed or {}).get("reason") or ""), disrupted=False)
-    if pods is not None and state == JobState.ENDED and failed is not None:
-        cause = _cause(cause.reason, pod)
-    elif state == JobState.ACTIVE:
-        cause = _Cause(_waiting(status, pod), disrupted=False)
+    pod, end = newest(pods or ()), _end(job, pods or ())
+    state, cause = _state(job, end), _Cause("")
+    if state == JobState.ACTIVE:
+        cause = _Cause(_waiting(status, pod))
+    elif state == JobState.ENDED and end is not None and not end.complete:
+        cause = _Cause(end.reason) if pods is None else _cause(end.reason, pod)
     return JobFact(
         state=state,
         uid=metadata["uid"],
         item_uid=str((metadata.get("labels") or {}).get(LABEL_WORKITEM_UID, "")),
-        complete=complete is not None,
+        complete=end is not None and end.complete,
         reason=cause.reason[:MAX_REASON],
         message=_message(spec, pod) if state == JobState.ENDED else None,
         disrupted=cause.disrupted,
-        finished=_time((end or {}).get("lastTransitionTime")),
+        finished=end.time if end is not None else None,
         has_ttl="ttlSecondsAfterFinished" in spec,
-        has_finalizer=RESULT_FINALIZER in finalizers,
+        has_finalizer=_held(job),
     )
 
 
@@ -86,11 +90,33 @@ def newest(pods: Sequence[JSONObject]) -> JSONObject | None:
 # --- state
 
 
-def _state(status: JSONObject, *, ended: bool, held: bool, metadata: JSONObject) -> JobState:
-    still_at_work = (status.get("active") or 0) > 0 or (status.get("terminating") or 0) > 0
-    if metadata.get("deletionTimestamp") and not (ended and held and not still_at_work):
+def _end(job: JSONObject, pods: Sequence[JSONObject]) -> _End | None:
+    status = job.get("status", {})
+    for kind in ("Complete", "Failed"):
+        condition = _condition(status, kind)
+        if condition is not None:
+            time = _time(condition.get("lastTransitionTime"))
+            return _End(kind == "Complete", str(condition.get("reason") or ""), time)
+    pod = newest(pods)
+    if pod is not None and _deleted(job) and _held(job) and not any(_at_work(each) for each in pods):
+        return _End(pod["status"]["phase"] == "Succeeded", "", None)
+    return None
+
+
+def _state(job: JSONObject, end: _End | None) -> JobState:
+    status = job.get("status", {})
+    ended = end is not None and not status.get("active") and not status.get("terminating")
+    if _deleted(job) and not (ended and _held(job)):
         return JobState.DELETING
-    return JobState.ENDED if ended and not still_at_work else JobState.ACTIVE
+    return JobState.ENDED if ended else JobState.ACTIVE
+
+
+def _deleted(job: JSONObject) -> bool:
+    return bool(job["metadata"].get("deletionTimestamp"))
+
+
+def _held(job: JSONObject) -> bool:
+    return RESULT_FINALIZER in (job["metadata"].get("finalizers") or [])
 
 
 def _at_work(pod: JSONObject) -> bool:
@@ -107,10 +133,10 @@ def _cause(failed: str, pod: JSONObject | None) -> _Cause:
         if disruption is not None:
             return disruption
     if DEADLINE in (failed, (pod or {}).get("status", {}).get("reason")):
-        return _Cause(DEADLINE, disrupted=False)
+        return _Cause(DEADLINE)
     if pod is None:
         return _Cause(POD_GONE, disrupted=True)
-    return _Cause(_failed_container(pod) or failed, disrupted=False)
+    return _Cause(_failed_container(pod) or failed)
 
 
 def _disruption(pod: JSONObject) -> _Cause | None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from conveyor.cluster.connection import MANAGER, MERGE_PATCH, Connection, Reply
 from conveyor.cluster.merge_patch import merge_patch
+from conveyor.cluster.paths import path
 from conveyor.cluster.protocol import JSONObject, Key
 from conveyor.cluster.replies import failure, is_ok
-from conveyor.web.client import path
 from conveyor.web.errors import NotFound, Refused
 
 LABELS = {"app.kubernetes.io/managed-by": "conveyor"}
