@@ -48,8 +48,8 @@ def login(kubeconfig: str | None, context: str | None, environ: Mapping[str, str
 class ClusterApi(Api):
     """`async with`. `namespace` is the context's own."""
 
-    def __init__(self, connection: Connection, *, namespace: str) -> None:
-        self._connection, self.namespace = connection, namespace
+    def __init__(self, connection: Connection, *, namespace: str, page: int = PAGE) -> None:
+        self._connection, self.namespace, self._page = connection, namespace, page
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,7 +91,7 @@ class ClusterApi(Api):
 
     async def _list(self, target: str, selectors: Mapping[str, str]) -> list[JSONObject]:
         """All pages of one listing; begun anew where it grew too old meanwhile (410)."""
-        query = {name: value for name, value in selectors.items() if value} | {"limit": str(PAGE)}
+        query = {name: value for name, value in selectors.items() if value} | {"limit": str(self._page)}
         for _ in range(LIST_TRIES):
             found = await self._pages(target, query)
             if found is not None:
@@ -113,7 +113,7 @@ class ClusterApi(Api):
                 return found
 
 
-async def connect(chosen: Login) -> ClusterApi:
+async def connect(chosen: Login, *, page: int = PAGE) -> ClusterApi:
     """Raises Unavailable where there is no kubeconfig that can be used."""
     if not _exists(chosen):
         raise Unavailable(f"there is no kubeconfig at {chosen.files}")
@@ -126,7 +126,7 @@ async def connect(chosen: Login) -> ClusterApi:
     except _UNUSABLE as error:
         said = str(error) if isinstance(error, ConfigException) else type(error).__name__
         raise Unavailable(f"the kubeconfig {chosen.files} cannot be used: {said}") from error
-    return ClusterApi(Connection(configuration), namespace=str(namespace))
+    return ClusterApi(Connection(configuration), namespace=str(namespace), page=page)
 
 
 def _exists(chosen: Login) -> bool:
