@@ -14,13 +14,13 @@ PACKAGES = ("kopf", "kubernetes", "aiohttp", "pydantic")
 
 
 def description() -> dict[str, str]:
-    cpu = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
-    )
+    models = (line for line in _lines("/proc/cpuinfo") if line.startswith("model name"))
+    cpu = next(models, "").partition(":")[2].strip() or platform.machine()
     memory = int(next(line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))) / 2**20
     cores = len(os.sched_getaffinity(0))
+    system = f"{platform.system()} {platform.release()}"
     return {
-        "machine": f"{cpu or platform.machine()}, {cores} cores, {memory:.1f} GiB, {platform.system()} {platform.release()}",
+        "machine": f"{cpu}, {cores} cores, {memory:.1f} GiB, {system}",
         "versions": ", ".join(
             [
                 f"Python {platform.python_version()}",

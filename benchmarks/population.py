@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks import naming
@@ -39,21 +39,20 @@ class Objects:
             yield {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": text}
 
 
-def admitted(status: WorkItemStatus) -> bool:
-    """At the start of its way, with its first run claimed."""
-    return status.stage == Stage.ANALYSIS and status.active_run is not None
+def passed(stage: Stage) -> Callable[[WorkItemStatus], bool]:
+    """The stage's role has passed, and its gates were not asked yet."""
+
+    def reached(status: WorkItemStatus) -> bool:
+        last = status.last_run
+        return last is not None and (last.stage, last.verdict) == (stage, Verdict.PASS)
+
+    return reached
 
 
-def tested(status: WorkItemStatus) -> bool:
-    """The tester has passed: what follows until the merge needs no run."""
-    last = status.last_run
-    return last is not None and (last.stage, last.verdict) == (Stage.TESTING, Verdict.PASS)
-
-
-async def at_work(namespace: str, *, items: int, tested_already: bool) -> Objects:
-    """Items that only the operator keeps from moving: newly admitted ones, or those that have passed their tests."""
+async def at_work(namespace: str, *, items: int, stage: Stage) -> Objects:
+    """Items that nothing but the operator keeps from moving on: their stage's role has passed."""
     spec = repository_spec(serial=False, tickets=False, person=False)
-    template = await Walk(spec, ticket=False).until(tested if tested_already else admitted)
+    template = await Walk(spec, ticket=False).until(passed(stage))
     return await _objects(
         namespace, {naming.FIRST_NUMBER + index: (index % LANES_OF_A_RUN, template) for index in range(items)}, [spec]
     )

@@ -96,11 +96,9 @@ async def _fill(kubeconfig: Path, objects: Objects) -> None:
     namespace = f"/namespaces/{objects.namespace}"
     ours = f"/apis/{GROUP}/{VERSION}{namespace}"
     async with AsyncKube(kubeconfig) as kube:
-        await kube.request(
-            "POST",
-            "/api/v1/namespaces",
-            body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": objects.namespace}},
-        )
+        metadata = {"name": objects.namespace}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        await kube.request("POST", "/api/v1/namespaces", body=body)
         for secret in objects.secrets():
             await kube.request("POST", f"/api/v1{namespace}/secrets", body=secret)
         uids: dict[str, str] = {}

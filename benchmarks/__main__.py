@@ -1,0 +1,38 @@
+"""`scripts/bench NAME`: run one benchmark a few times and print what it found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+
+from benchmarks import cold_start, machine, transitions
+from benchmarks.report import Report, read_bounds
+
+BENCHMARKS: Mapping[str, Callable[..., None]] = {
+    "transitions": transitions.measure,
+    "cold-start": cold_start.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="how often each figure is taken (3)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    chosen = parser.parse_args()
+    if chosen.runs < 1:
+        parser.error("--runs: wanted 1 or more")
+    bounds = read_bounds(chosen.name)
+    before = machine.load()
+    report = Report(chosen.name)
+    BENCHMARKS[chosen.name](report, runs=chosen.runs)
+    report.facts = machine.description() | {
+        "load": f"{before[0]} before, {machine.load()[0]} after (1 minute averages, the benchmark's own included)",
+        "runs": str(chosen.runs),
+    }
+    print(json.dumps(report.as_json(bounds), indent=2) if chosen.json else report.as_text(bounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The operator as a process of its own, metered: started by a benchmark, which reads one line of JSON from it.
+
+It is `conveyor.app.operator.Operator` with settings from the environment. What is exchanged: the clients of forge and
+tracker, and parts of the engine for themselves with a counter in them (`meter`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from benchmarks import machine, population
+from benchmarks.meter import Meter, MeteredCluster, MeteredReconciler, counted
+from benchmarks.outside import InventedForge, InventedTracker, Outside
+from conveyor.api.repository import Forge as ForgeSpec
+from conveyor.api.repository import Tracker as TrackerSpec
+from conveyor.app import logs, operator
+from conveyor.app.settings import load
+from conveyor.cluster.connection import Connection, from_kubeconfig
+from conveyor.engine.lag import watch_lag
+from conveyor.forge import gitea
+from conveyor.tracker import plane
+
+SETTLE_SECONDS = 5.0
+TIME_LIMIT = 900.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Either expectation ends the measurement."""
+
+    namespace: str
+    servers: dict[str, int]
+    started: float
+    """Monotonic time just before the process was."""
+    patches: str = ""
+    """A file to write all status patches of WorkItems to."""
+    transitions: int | None = None
+    decisions: int | None = None
+
+
+@contextlib.contextmanager
+def exchanged(meter: Meter, outside: Outside) -> Iterator[None]:
+    """Forge and tracker by invented ones, the engine's parts by metered ones."""
+
+    def forge(spec: ForgeSpec, secret: dict[str, str], **_: object) -> InventedForge:
+        return InventedForge(outside, repository=spec.name, login=secret["token"])
+
+    def tracker(spec: TrackerSpec, _: dict[str, str], **__: object) -> InventedTracker:
+        return InventedTracker(outside, identifier=spec.identifier)
+
+    with (
+        mock.patch.object(gitea, "connect", forge),
+        mock.patch.object(plane, "connect", tracker),
+        mock.patch.object(Connection, "request", counted(meter)),
+        mock.patch.object(operator, "KubernetesCluster", functools.partial(MeteredCluster, meter, outside)),
+        mock.patch.object(operator, "ItemReconciler", functools.partial(MeteredReconciler, meter)),
+    ):
+        yield
+
+
+async def measure(plan: Plan) -> dict[str, Any]:
+    done, stop = asyncio.Event(), asyncio.Event()
+    meter = Meter(plan.servers, done.set, transitions_expected=plan.transitions, decisions_expected=plan.decisions)
+    mood = population.mood_at_rest if plan.decisions is not None else Outside().mood
+    settings = load(os.environ)
+    if settings.kubeconfig is None:
+        raise ValueError("CONVEYOR_KUBECONFIG has to name the cluster")
+    connection = await from_kubeconfig(settings.kubeconfig)
+    with exchanged(meter, Outside(plan.namespace, mood=mood)):
+        running = asyncio.create_task(operator.Operator(settings, connection).run(stop))
+        lag = asyncio.create_task(watch_lag(meter.lagged, interval=0.02))
+        finished = asyncio.create_task(done.wait())
+        await asyncio.wait({running, finished}, timeout=TIME_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+        in_time, memory = done.is_set(), machine.memory_mib()
+        if plan.decisions is not None:
+            await asyncio.sleep(SETTLE_SECONDS)
+        for task in (lag, finished):
+            task.cancel()
+        stop.set()
+        await running
+    if not in_time:
+        raise TimeoutError(f"not finished in {TIME_LIMIT:.0f} s: {meter.progress()}")
+    return _result(plan, meter, memory)
+
+
+def _result(plan: Plan, meter: Meter, memory: tuple[float, float]) -> dict[str, Any]:
+    settled, highest = machine.memory_mib()
+    if plan.patches:
+        Path(plan.patches).write_text(json.dumps(meter.patches))
+    return {
+        "begin": asdict(meter.begin) if meter.begin is not None else None,
+        "end": asdict(meter.end) if meter.end is not None else None,
+        "seconds": meter.end.time - plan.started if meter.end is not None else 0.0,
+        "passes": meter.passes,
+        "writes": meter.writes,
+        "stall": meter.stall,
+        "memory": {"then": memory[0], "settled": settled, "highest": highest},
+    }
+
+
+def main() -> None:
+    """Argument: the plan as JSON."""
+    logs.configure()
+    result = asyncio.run(measure(Plan(**json.loads(sys.argv[1]))))
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()
