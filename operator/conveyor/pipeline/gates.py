@@ -60,14 +60,11 @@ def unreadable(fact: Unknown) -> NotEvaluated:
 
 
 def head_sha(case: Case) -> str:
-    """The head that gates speak about: the pull request's, else the branch's; empty where unknown."""
-    match case.facts.pull:
-        case PullRequest() as pull:
+    """The head that gates speak about: the pull request's, before there is one the branch's; empty where unknown."""
+    match case.facts.pull, case.facts.branch_head:
+        case PullRequest() as pull, _:
             return pull.head_sha
-        case _:
-            pass
-    match case.facts.branch_head:
-        case str() as head:
+        case _, str() as head if case.status.pull_request is None:
             return head
         case _:
             return ""
@@ -243,12 +240,13 @@ def _agent_reviewer(case: Case) -> frozenset[str]:
 
 def tests_passed(case: Case) -> Word:
     """The tester's word for this very head, or one recorded for the same change."""
-    head = head_sha(case)
-    last = case.status.last_run
-    if _is_testers_pass(last) and last is not None and last.sha == head and head:
+    head, last = head_sha(case), case.status.last_run
+    if not head:
+        return NotEvaluated("the commit tested could not be read", WaitingReason.FORGE, unread=True)
+    if _is_testers_pass(last) and last is not None and last.sha == head:
         return Passed("the tester's answer")
     recorded = case.status.gate("tests_passed")
-    if recorded is not None and recorded.passed and head and _same_change(case, recorded, head):
+    if recorded is not None and recorded.passed and _same_change(case, recorded, head):
         return Passed(recorded.reason)
     return NotEvaluated("the tester has not passed this commit", WaitingReason.RUN)
 
