@@ -18,9 +18,11 @@ from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine import lanes
 from conveyor.engine.hub import Hub
 from conveyor.engine.observe import state_map
-from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
+from conveyor.engine.outcomes import Again, Done, Outcome, Retry
+from conveyor.engine.records import ItemRecord
 from conveyor.engine.world import World
-from conveyor.pipeline.indication import LogicalState, indicated_state
+from conveyor.pipeline.indication import VERDICTS, LogicalState, StateMap, indicated_state
+from conveyor.pipeline.people import later
 from conveyor.tracker.protocol import Tracker
 from conveyor.web.errors import OutsideError, RateLimited
 
@@ -90,38 +92,41 @@ class Indicator:
 
     async def _pass(self, key: Key) -> Outcome:
         record = self._world.cache.items.get(key)
-        if record is None or record.invalid or not record.issue_id:
+        if record is None or not record.issue_id:
+            self._said.pop(key, None)
             return Done()
-        repository = lanes.repository_of(self._world, record)
-        try:
-            item = WorkItem.model_validate_json(record.body)
-        except ValidationError:
+        repository, item = lanes.repository_of(self._world, record), _read(record)
+        if item is None or isinstance(repository, str):
             return Done()
         wanted = wanted_state(item.status)
-        if isinstance(repository, str) or wanted is None or item.spec.source is None:
-            return Done()
         tracker = await self._world.connections.tracker(repository)
-        if tracker is None:
+        if wanted is None or tracker is None:
             return Done()
-        state = (await state_map(tracker, repository)).id_of(wanted)
-        if state is not None and state == record.indicated:
-            return Done()
-        return await self._show(item, tracker, state or "")
+        states = await state_map(tracker, repository)
+        return await self._show(item, tracker, states, states.id_of(wanted) or "")
 
-    async def _show(self, item: WorkItem, tracker: Tracker, state: str) -> Outcome:
+    async def _show(self, item: WorkItem, tracker: Tracker, states: StateMap, state: str) -> Outcome:
         """Words first: whoever sees the state finds the reason beside it. Without a state only the words speak."""
-        source, words = item.spec.source, remark(item)
+        source, key, seen = item.spec.source, Key(item.metadata.namespace, item.name), item.status.tracker
         if source is None:
             return Done()
-        key = Key(item.metadata.namespace, item.name)
-        if words is not None and self._said.get(key) != words.marker:
-            await tracker.comment(source.issue_id, words.text, marker=words.marker)
-            self._said[key] = words.marker
-        if not state:
+        await self._say(item, source.issue_id, tracker)
+        if not state or (seen is not None and seen.indicated_state == state):
+            return Done()
+        if await _is_answered(item, source.issue_id, tracker, states):
+            self._hub.ticket_changed(key)
             return Done()
         updated = await tracker.set_state(source.issue_id, state)
-        shown = TrackerStatus(state=state, ticket_updated_time=updated, indicated_state=state)
-        return await self._record(item, shown)
+        return await self._record(item, TrackerStatus(state=state, ticket_updated_time=updated, indicated_state=state))
+
+    async def _say(self, item: WorkItem, issue_id: str, tracker: Tracker) -> None:
+        """Once per process, and once at all: the tracker refuses a marker it has."""
+        words, key = remark(item), Key(item.metadata.namespace, item.name)
+        if words is None:
+            self._said.pop(key, None)
+        elif self._said.get(key) != words.marker:
+            await tracker.comment(issue_id, words.text, marker=words.marker)
+            self._said[key] = words.marker
 
     async def _record(self, item: WorkItem, shown: TrackerStatus) -> Outcome:
         patch = merge_patch(item.status.dump(), item.status.model_copy(update={"tracker": shown}).dump())
@@ -138,4 +143,23 @@ class Indicator:
                     self._hub.item_seen(fresh)
                 return Again(0.2)
             case Rejected(message):
-                return Person(f"the API server rejects status.tracker: {message[:200]}")
+                return Retry(f"the API server rejects status.tracker: {message[:300]}")
+
+
+def _read(record: ItemRecord) -> WorkItem | None:
+    """None for what cannot be read: its own passes say so."""
+    try:
+        return None if record.invalid else WorkItem.model_validate_json(record.body)
+    except ValidationError:
+        return None
+
+
+async def _is_answered(item: WorkItem, issue_id: str, tracker: Tracker, states: StateMap) -> bool:
+    """Whether a person's verdict on the open gate stands on the ticket: setting a state now would wipe it out."""
+    approval = item.status.approval
+    if approval is None:
+        return False
+    ticket = await tracker.ticket(issue_id)
+    if ticket is None or states.logical_of(ticket.state_id) not in VERDICTS:
+        return False
+    return later(ticket.updated, approval.opened_time)

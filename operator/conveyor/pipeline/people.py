@@ -64,11 +64,12 @@ def _ask_on(case: Case, gate: str) -> Settle:
 
 
 def _indicate_again(case: Case) -> TrackerStatus | None:
-    """The ticket as it was when the gate opened. What we set before has to be set again."""
+    """The ticket as it was when the gate opened. A state that is not ours any more has to be set again."""
     seen = case.status.tracker or TrackerStatus()
     match case.facts.ticket:
         case Ticket() as ticket:
-            return TrackerStatus(state=ticket.state_id, ticket_updated_time=ticket.updated)
+            ours = ticket.state_id if ticket.state_id == seen.indicated_state else ""
+            return TrackerStatus(state=ticket.state_id, ticket_updated_time=ticket.updated, indicated_state=ours)
         case _:
             return seen.model_copy(update={"indicated_state": ""}) if case.status.tracker is not None else None
 
