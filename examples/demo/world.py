@@ -70,7 +70,8 @@ class World:
         for log in self.directory.rglob("*.log"):
             if self.node.logs_directory not in log.parents:
                 shutil.copy(log, kept)
-        shutil.copytree(self.node.logs_directory, kept / "pods", dirs_exist_ok=True)
+        if self.node.logs_directory.exists():
+            shutil.copytree(self.node.logs_directory, kept / "pods")
         return kept
 
     async def _start(self) -> None:
@@ -127,10 +128,11 @@ class World:
         problem = "the operator has not looked at the Repositories"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
-                while problem := await self._problem():
+                while True:
+                    if not (problem := await self._problem()):
+                        return
                     await asyncio.sleep(0.2)
-        if problem:
-            raise NotReadyError(f"not ready after {READY_SECONDS:.0f} s: {problem}")
+        raise NotReadyError(f"not ready after {READY_SECONDS:.0f} s: {problem}")
 
     async def _problem(self) -> str:
         found = (await self.kube.request("GET", REPOSITORIES))["items"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.demo import report
 from examples.demo.runner import run
 from examples.demo.tickets import TICKETS
 from examples.demo.watching import ITEMS
@@ -35,7 +36,7 @@ async def test_operator_killed_twenty_times_ends_in_the_same_result(say: Say, tm
         finished = await run(world, seconds=SECONDS, beside=killer.kill())
         say(f"killed while open: {dict(killer.killed)}")
         try:
-            assert finished is not None, f"not finished after {SECONDS} s"
+            assert finished is not None, "\n".join(report.unfinished(world))
             assert [check for check in finished.checks if not check.passed] == []
             assert killer.killed.total() == KILLS
             assert killer.killed.total() - killer.killed["nothing"] >= WHILE_OPEN
