@@ -28,9 +28,17 @@ class Heartbeat:
     """A touch that the API server acknowledged and that no watch reports means that the watch is deaf."""
 
     def __init__(
-        self, cluster: Cluster, lease: Key, listener: Listener, *, clock: Callable[[], float] = time.monotonic
+        self,
+        cluster: Cluster,
+        lease: Key,
+        listener: Listener,
+        *,
+        failed: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cluster, self._lease, self._listener, self._clock = cluster, lease, listener, clock
+        """`failed` is told of what must not happen."""
+        self._cluster, self._lease, self._listener = cluster, lease, listener
+        self._failed, self._clock = failed, clock
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         while True:
@@ -38,6 +46,8 @@ class Heartbeat:
                 await self._cluster.touch_heartbeat(self._lease, value=f"{self._clock():.3f}")
             except OutsideError as error:
                 logger.info("heartbeat not stored", extra={"error": type(error).__name__})
+            except Exception as error:  # noqa: BLE001 the loop's edge
+                self._failed(error)
             else:
                 self._listener.heartbeat_touched(self._clock())
             await sleep(BEAT_SECONDS)

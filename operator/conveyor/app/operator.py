@@ -30,11 +30,11 @@ from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.outcomes import Outcome
 from conveyor.engine.poll import TrackerPoll
 from conveyor.engine.queue_view import frozen_repositories, queue_view
-from conveyor.engine.records import ItemRecord
+from conveyor.engine.records import ALL_SOURCES, ItemRecord
 from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.resync import Resync
 from conveyor.engine.slots import Slots
-from conveyor.engine.workers import run_workers
+from conveyor.engine.workers import place, run_workers
 from conveyor.engine.workqueue import WorkQueue
 from conveyor.engine.world import World
 
@@ -58,7 +58,7 @@ class Operator:
         self._synced = asyncio.Event()
         self._queue: WorkQueue[Work] = WorkQueue()
         self._tickets: WorkQueue[Key] = WorkQueue()
-        cache = Cache(dependencies=settings.dependencies_enabled)
+        cache = Cache(dependencies_from=_dependencies_from(settings))
         engine = engine_settings(settings, holder=holder_identity(settings))
         self._world = World(
             cluster=self._cluster,
@@ -75,7 +75,8 @@ class Operator:
             now=lambda: datetime.now(UTC),
             nonce=lambda: secrets.token_hex(16),
         )
-        self._hub = Hub(cache, self._queue.add, self._metrics)
+        slots = Slots(cache, limit=engine.max_concurrent_runs)
+        self._hub = Hub(cache, self._queue.add, slots=slots, telemetry=self._metrics)
         self._hub.also_tell(self._ticket_may_lag)
         self._hub.also_tell(self._metrics.item_changed)
         self._metrics.read_from(
@@ -83,30 +84,32 @@ class Operator:
             watch_age=self._health.watch_age,
             freezes=lambda: frozen_repositories(cache),
         )
-        slots = Slots(cache, limit=engine.max_concurrent_runs)
-        mirror = SecretMirror(self._cluster, Key(settings.own_namespace(), engine.ingress_secret))
-        self._items = ItemReconciler(self._world, self._hub, slots, EventRecorder(self._world))
-        self._repositories = RepositoryReconciler(self._world, self._hub, slots, mirror)
+        mirror = SecretMirror(
+            self._cluster,
+            Key(settings.own_namespace(), engine.ingress_secret),
+            exists=lambda key: cache.repositories.get(key) is not None,
+        )
+        events = EventRecorder(self._world)
+        self._items = ItemReconciler(self._world, self._hub, slots, events)
+        self._repositories = RepositoryReconciler(self._world, self._hub, mirror, events)
         self._indicator = Indicator(self._world, self._hub)
-        self._heartbeat = Heartbeat(self._cluster, Key(settings.own_namespace(), HEARTBEAT_LEASE), self._health)
+        lease = Key(settings.own_namespace(), HEARTBEAT_LEASE)
+        self._heartbeat = Heartbeat(self._cluster, lease, self._health, failed=self._part_failed)
 
     def _ticket_may_lag(self, change: Change[ItemRecord]) -> None:
-        if change.new is not None and change.new.issue_id:
-            self._tickets.add(change.new.key)
+        record = change.new if change.new is not None else change.old
+        if record is not None and record.issue_id:
+            self._tickets.add(record.key)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start everything; a part that ends by itself is a failure, and ends the process."""
-        handlers = watching.registry(self._hub, self._connection, heartbeat=self._heartbeat.seen)
         async with (
             serve(self._settings.http_address, health=self._health, metrics=self._metrics, queue=self._queue_view),
             asyncio.TaskGroup() as group,
         ):
             parts = self._parts()
             tasks = [group.create_task(part, name=name) for name, part in parts.items()]
-            kopf_task = group.create_task(
-                watching.watch(handlers, namespaces=self._settings.namespaces, lease=HEARTBEAT_LEASE, stop=stop),
-                name="kopf",
-            )
+            kopf_task = group.create_task(self._watch(stop), name="kopf")
             await stop.wait()
             logger.info("stopping")
             self._queue.shutdown()
@@ -116,18 +119,33 @@ class Operator:
                 task.cancel()
         await self._connection.close()
 
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Not before everything was listed once: kopf never looks again for kinds that were not served at its start."""
+        handlers = watching.registry(self._hub, self._connection, heartbeat=self._heartbeat.seen)
+        await _first(self._synced, stop)
+        if not stop.is_set():
+            await watching.watch(handlers, namespaces=self._settings.namespaces, lease=HEARTBEAT_LEASE, stop=stop)
+
     def _parts(self) -> dict[str, Coroutine[Any, Any, None]]:
-        resync = Resync(self._cluster, self._world.cache, self._hub, listed=self._listed)
+        resync = Resync(self._cluster, self._world.cache, self._hub, listed=self._listed, failed=self._part_failed)
         parts = {
             "workers": self._work(self._queue, self._reconcile, count=WORKERS),
             "indicators": self._work(self._tickets, self._indicator.reconcile, count=INDICATORS),
             "resync": resync.run(),
-            "heartbeat": self._heartbeat.run(),
+            "heartbeat": self._once_synced(self._heartbeat.run()),
             "lag": watch_lag(self._lagged),
         }
         if self._settings.reconcile_tracker_enabled:
-            parts["poll"] = TrackerPoll(self._world, self._hub).run()
+            poll = TrackerPoll(self._world, self._hub, failed=self._part_failed)
+            parts["poll"] = self._once_synced(poll.run())
         return parts
+
+    async def _once_synced(self, part: Coroutine[Any, Any, None]) -> None:
+        try:
+            await self._synced.wait()
+            await part
+        finally:
+            part.close()
 
     async def _work(self, queue: WorkQueue[K], reconcile: Callable[[K], Awaitable[Outcome]], *, count: int) -> None:
         """Not before everything was listed once: an item whose Repository is merely unseen is no orphan."""
@@ -152,6 +170,12 @@ class Operator:
         self._health.loop_lag(seconds)
         self._metrics.loop_lag(seconds)
 
+    def _part_failed(self, error: BaseException) -> None:
+        """A part that goes on for ever has met what must not happen, and goes on."""
+        name = type(error).__name__
+        logger.error("a part of the operator failed", extra={"error_type": name, "where": place(error)})
+        self._metrics.pass_failed(name)
+
     def _failed(self, _: object, error: BaseException) -> None:
         self._metrics.pass_failed(type(error).__name__)
 
@@ -160,6 +184,24 @@ class Operator:
 
     def _queue_view(self, repository: str | None) -> dict[str, Any]:
         return queue_view(self._world.cache, repository=repository, settings=self._world.settings)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Until one of them is set."""
+    tasks = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _dependencies_from(settings: Settings) -> frozenset[str]:
+    if not settings.dependencies_enabled:
+        return frozenset()
+    return {"spec": frozenset({"Spec"}), "tracker": frozenset({"Tracker"})}.get(
+        settings.dependencies_source, ALL_SOURCES
+    )
 
 
 def holder_identity(settings: Settings) -> str:

@@ -16,10 +16,11 @@ from conveyor.engine.world import World
 logger = logging.getLogger(__name__)
 
 
-async def admit(world: World, hub: Hub, item: WorkItem, repository: Repository) -> Outcome:
+async def admit(world: World, hub: Hub, item: WorkItem, repository: Repository) -> Repository | Outcome:
     """Read the Repository itself, see that it is neither frozen nor taken, and write on that very version.
 
-    A freeze or a rival in between is noticed by the version. What cannot be read stays closed.
+    A freeze or a rival in between is noticed by the version. What cannot be read stays closed. Gives the Repository
+    as it is with the item as its active one, else what to do instead.
     """
     key = Key(repository.metadata.namespace, repository.name)
     stored = await world.cluster.get(Kind.REPOSITORY, key)
@@ -31,14 +32,14 @@ async def admit(world: World, hub: Hub, item: WorkItem, repository: Repository) 
     except ValidationError:
         return Retry(f"Repository {key} cannot be read")
     if not _open_for(world, item, fresh):
-        return Again(0.0)
+        return Again(0.5)
     active = {"activeItem": {"name": item.name, "uid": item.metadata.uid}}
     version = fresh.metadata.resource_version
     match await world.cluster.patch_status(Kind.REPOSITORY, key, resource_version=version, status=active):
         case Won(written):
             hub.repository_written(written)
             logger.info("item admitted", extra={"key": f"{key.namespace}/{item.name}", "repository": key.name})
-            return Again(0.0)
+            return Repository.model_validate(written)
         case Lost() | Uncertain():
             world.telemetry.conflict()
             return Again(0.1)

@@ -13,8 +13,16 @@ from typing import Generic, Protocol, TypeVar
 
 from conveyor.api.workitem import WaitingReason
 from conveyor.cluster.protocol import JSONObject, Key
-from conveyor.engine.records import ItemRecord, JobRecord, RepositoryRecord, item_record, job_record, repository_record
-from conveyor.pipeline.lane import DependencyFact, DependencyState, Waiter, dependency_state, find_cycle, head
+from conveyor.engine.records import (
+    ALL_SOURCES,
+    ItemRecord,
+    JobRecord,
+    RepositoryRecord,
+    item_record,
+    job_record,
+    repository_record,
+)
+from conveyor.pipeline.lane import DependencyFact, DependencyState, Waiter, dependency_state, find_cycle, head, order
 
 
 class _Record(Protocol):
@@ -47,6 +55,7 @@ class Table(Generic[R]):
     def __init__(self) -> None:
         self._records: dict[Key, R] = {}
         self._gone: dict[str, int] = {}
+        self._gone_before: dict[str, int] = {}
 
     def get(self, key: Key) -> R | None:
         return self._records.get(key)
@@ -61,7 +70,7 @@ class Table(Generic[R]):
         old = self._records.get(record.key)
         if old is not None and record.version <= old.version:
             return Change(None, None)
-        if record.version <= self._gone.get(record.uid, -1):
+        if record.version <= self._gone_at(record.uid):
             return Change(None, None)
         self._records[record.key] = record
         return Change(old, record)
@@ -69,23 +78,26 @@ class Table(Generic[R]):
     def drop(self, key: Key, *, uid: str, version: int) -> Change[R]:
         """Forget an object that is gone; a namesake with another uid stays."""
         old = self._records.get(key)
-        self._gone[uid] = max(version, self._gone.get(uid, -1))
+        self._gone[uid] = max(version, self._gone_at(uid))
         if old is None or old.uid != uid:
             return Change(None, None)
         del self._records[key]
         return Change(old, None)
 
     def forget_the_gone(self) -> None:
-        """After a full listing no event from before can come any more."""
-        self._gone.clear()
+        """To be called once in a while: what went before the last call is so old that no event of it can come."""
+        self._gone_before, self._gone = self._gone, {}
+
+    def _gone_at(self, uid: str) -> int:
+        return max(self._gone.get(uid, -1), self._gone_before.get(uid, -1))
 
 
 class Cache:
     """All three kinds, and the indexes over items."""
 
-    def __init__(self, *, dependencies: bool = True) -> None:
-        """`dependencies`: whether an item that waits for others is passed over in its lane."""
-        self._dependencies_count = dependencies
+    def __init__(self, *, dependencies_from: frozenset[str] = ALL_SOURCES) -> None:
+        """`dependencies_from`: whose dependencies count, `Spec` and `Tracker`; nothing: an item waits for no other."""
+        self._dependencies_from = dependencies_from
         self.items: Table[ItemRecord] = Table()
         self.repositories: Table[RepositoryRecord] = Table()
         self.jobs: Table[JobRecord] = Table()
@@ -102,7 +114,7 @@ class Cache:
     # --- writing
 
     def put_item(self, obj: JSONObject) -> Change[ItemRecord]:
-        change = self.items.put(item_record(obj))
+        change = self.items.put(item_record(obj, dependencies_from=self._dependencies_from))
         self._index(change)
         return change
 
@@ -118,9 +130,12 @@ class Cache:
         return self.repositories.drop(key, uid=uid, version=version)
 
     def put_job(self, obj: JSONObject) -> Change[JobRecord]:
+        """One that nothing is left to be done about is not kept: its end may never be told."""
         change = self.jobs.put(job_record(obj))
         if change.new is not None:
             self._jobs_of[change.new.item].add(change.new.key)
+            if change.new.tidy:
+                self.drop_job(change.new.key, uid=change.new.uid, version=change.new.version)
         return change
 
     def drop_job(self, key: Key, *, uid: str, version: int) -> Change[JobRecord]:
@@ -134,6 +149,10 @@ class Cache:
             self._unfile(change.old)
         if change.new is not None:
             self._file(change.new)
+        concerned = change.new or change.old
+        if concerned is not None and _stage(change.old) != _stage(change.new):
+            for dependent in self.dependents(concerned.key):
+                self._heads.pop(repository_key(dependent), None)
 
     def _file(self, record: ItemRecord) -> None:
         lane = repository_key(record)
@@ -142,6 +161,7 @@ class Cache:
             self._under_way[lane].add(record.key)
         if record.waits:
             self._waiting[lane].add(record.key)
+            self._let_in(lane, record.waiter())
         if record.role:
             self._runs[lane] += 1
         if record.waiting == WaitingReason.RUN_SLOT:
@@ -150,26 +170,33 @@ class Cache:
             self._by_issue[record.key.namespace, record.issue_id].add(record.key)
         for name in record.dependencies:
             self._dependents[Key(record.key.namespace, name)].add(record.key)
-        self._disturb(record)
 
     def _unfile(self, record: ItemRecord) -> None:
         lane = repository_key(record)
         for index in (self._of_repository, self._under_way, self._waiting):
             _discard(index, lane, record.key)
+        first = self._heads.get(lane)
+        if first is not None and first.uid == record.uid:
+            del self._heads[lane]
         if record.role:
-            self._runs[lane] -= 1
+            self._count_run_out(lane)
         self._for_slot.discard(record.key)
         if record.issue_id:
             _discard(self._by_issue, (record.key.namespace, record.issue_id), record.key)
         for name in record.dependencies:
             _discard(self._dependents, Key(record.key.namespace, name), record.key)
-        self._disturb(record)
 
-    def _disturb(self, record: ItemRecord) -> None:
-        """Its own lane's head may be another now, and that of the lanes where somebody waits for it."""
-        self._heads.pop(repository_key(record), None)
-        for dependent in self.dependents(record.key):
-            self._heads.pop(repository_key(dependent), None)
+    def _let_in(self, lane: Key, waiter: Waiter) -> None:
+        """A known head is compared with who comes, not looked for anew: a lane may hold thousands."""
+        if lane in self._heads and self._startable(lane.namespace, waiter):
+            first = self._heads[lane]
+            if first is None or order(waiter) < order(first):
+                self._heads[lane] = waiter
+
+    def _count_run_out(self, lane: Key) -> None:
+        self._runs[lane] -= 1
+        if not self._runs[lane]:
+            del self._runs[lane]
 
     # --- reading
 
@@ -220,13 +247,17 @@ class Cache:
         return find_cycle(record.key.name, dependencies)
 
     def _startable(self, namespace: str, waiter: Waiter) -> bool:
-        names = waiter.dependencies if self._dependencies_count else ()
-        needed = (self.dependency(namespace, name).state for name in names)
+        needed = (self.dependency(namespace, name).state for name in waiter.dependencies)
         return not waiter.suspended and all(state == DependencyState.DONE for state in needed)
 
     def _records(self, keys: Iterable[Key]) -> list[ItemRecord]:
         found = (self.items.get(key) for key in keys)
         return [record for record in found if record is not None]
+
+
+def _stage(record: ItemRecord | None) -> object:
+    """What of an item its dependents wait for."""
+    return record.stage if record is not None else None
 
 
 def repository_key(record: ItemRecord) -> Key:

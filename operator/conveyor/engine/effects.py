@@ -53,8 +53,8 @@ async def _still_ours(world: World, item: WorkItem, transition: Transition) -> b
 async def _attempt(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
     try:
         return await EFFECTS[transition.effect](world, item, repository, transition)
-    except Conflict:
-        return Applied("conflict", 0.0)
+    except Conflict as error:
+        return Applied("conflict", 0.5, refusal=str(error)[:300])
     except (Refused, NotFound) as error:
         return Applied("refused", 0.0, refusal=str(error)[:300])
     except RateLimited as error:
@@ -120,7 +120,7 @@ async def _production(world: World, item: WorkItem, repository: Repository, tran
         case Won():
             return Applied("applied", 0.0)
         case Lost():
-            return Applied("conflict", 0.0)
+            return Applied("conflict", 0.5)
         case Rejected(message):
             return Applied("refused", 0.0, refusal=message[:300])
         case Uncertain():

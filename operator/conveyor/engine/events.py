@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from conveyor.api.objects import API_VERSION, WorkItem
-from conveyor.cluster.protocol import JSONObject
+from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Note
 from conveyor.web.errors import OutsideError
@@ -19,47 +20,62 @@ MAX_NOTE_BYTES = 1024
 """events.k8s.io/v1 takes no longer note (measured)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Regarding:
+    """What Events are about."""
+
+    kind: Kind
+    key: Key
+    uid: str
+
+
+def regarding(item: WorkItem) -> Regarding:
+    return Regarding(Kind.WORKITEM, Key(item.metadata.namespace, item.name), item.metadata.uid)
+
+
 class EventRecorder:
     """An Event that cannot be stored is logged and forgotten: nothing depends on one."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def record(self, item: WorkItem, notes: tuple[Note, ...]) -> None:
-        if not self._world.settings.events:
+    async def record(self, about: Regarding, notes: tuple[Note, ...]) -> None:
+        settings = self._world.settings
+        if not settings.events:
             return
         for note in notes:
             try:
-                await self._world.cluster.record_event(
-                    event(item, note, self._world.now(), self._world.settings.holder)
-                )
+                await self._world.cluster.record_event(event(about, note, now=self._world.now(), by=settings.holder))
             except OutsideError as error:
                 logger.warning("event not stored", extra={"reason": note.reason, "error": type(error).__name__})
 
 
-def event(item: WorkItem, note: Note, now: datetime, instance: str) -> JSONObject:
+def event(about: Regarding, note: Note, *, now: datetime, by: str) -> JSONObject:
     """The name is made of what is said, so that saying it again counts it up."""
     text = plain(note.text)
-    said = hashlib.sha256(f"{item.metadata.uid}/{note.reason}/{text}".encode()).hexdigest()[:16]
+    said = hashlib.sha256(f"{about.uid}/{note.reason}/{text}".encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{item.name}.{said}", "namespace": item.metadata.namespace},
+        "metadata": {"name": f"{about.key.name}.{said}", "namespace": about.key.namespace},
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
-        "reportingInstance": instance[:128],
+        "reportingInstance": by[:128],
         "action": note.reason,
         "reason": note.reason,
         "type": "Warning" if note.warning else "Normal",
         "note": text,
         "regarding": {
             "apiVersion": API_VERSION,
-            "kind": "WorkItem",
-            "name": item.name,
-            "namespace": item.metadata.namespace,
-            "uid": item.metadata.uid,
+            "kind": _NAMES[about.kind],
+            "name": about.key.name,
+            "namespace": about.key.namespace,
+            "uid": about.uid,
         },
     }
+
+
+_NAMES = {Kind.WORKITEM: "WorkItem", Kind.REPOSITORY: "Repository"}
 
 
 def plain(text: str) -> str:

@@ -6,13 +6,14 @@ free, who depends on an item that ended, who waits for a run slot that got free.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 
 from conveyor.api.annotations import HintClass
+from conveyor.api.workitem import WaitingReason
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.cache import Cache, Change, repository_key
 from conveyor.engine.records import ItemRecord, RepositoryRecord, key_of, version_of
+from conveyor.engine.slots import Slots
 from conveyor.engine.telemetry import Telemetry
 
 Work = tuple[Kind, Key]
@@ -20,9 +21,10 @@ Work = tuple[Kind, Key]
 
 
 class Hub:
-    def __init__(self, cache: Cache, wake: Callable[[Work], None], telemetry: Telemetry) -> None:
-        self._cache, self._wake, self._telemetry = cache, wake, telemetry
-        self._tickets_to_read: set[Key] = set()
+    def __init__(self, cache: Cache, wake: Callable[[Work], None], *, slots: Slots, telemetry: Telemetry) -> None:
+        self._cache, self._wake, self._slots, self._telemetry = cache, wake, slots, telemetry
+        self._tickets_to_read: dict[Key, int] = {}
+        """How often we were told so, for each item whose ticket is to be read; gone once it was."""
         self._on_item: list[Callable[[Change[ItemRecord]], None]] = []
 
     def also_tell(self, listener: Callable[[Change[ItemRecord]], None]) -> None:
@@ -38,7 +40,11 @@ class Hub:
         self._item_changed(change)
 
     def item_gone(self, obj: JSONObject) -> None:
+        """Its own pass tidies up after it."""
         change = self._cache.drop_item(key_of(obj), uid=obj["metadata"]["uid"], version=version_of(obj))
+        if change.old is not None:
+            self._tickets_to_read.pop(change.old.key, None)
+            self._wake((Kind.WORKITEM, change.old.key))
         self._item_changed(change)
 
     def repository_seen(self, obj: JSONObject) -> None:
@@ -49,8 +55,7 @@ class Hub:
         change = self._cache.drop_repository(key, uid=obj["metadata"]["uid"], version=version_of(obj))
         if change.old is not None:
             self._wake((Kind.REPOSITORY, key))
-            for record in self._cache.of_repository(key):
-                self._wake((Kind.WORKITEM, record.key))
+            self._wake_all(key)
 
     def job_seen(self, obj: JSONObject) -> None:
         change = self._cache.put_job(obj)
@@ -74,49 +79,65 @@ class Hub:
 
     def ticket_changed(self, item: Key) -> None:
         """The poll says that an item's ticket is worth reading."""
-        self._tickets_to_read.add(item)
+        self._note_ticket(item)
         self._wake((Kind.WORKITEM, item))
 
-    def take_ticket_flag(self, item: Key) -> bool:
-        """Whether the item's ticket is to be read in this pass; asking clears it."""
-        if item in self._tickets_to_read:
-            self._tickets_to_read.discard(item)
-            return True
-        return False
+    def ticket_notes(self, item: Key) -> int:
+        """How often we were told that the item's ticket is to be read and has not been; 0: it need not be."""
+        return self._tickets_to_read.get(item, 0)
 
-    def put_back_ticket_flag(self, item: Key) -> None:
-        """The ticket could not be read after all."""
-        self._tickets_to_read.add(item)
+    def ticket_was_read(self, item: Key, notes: int) -> None:
+        """A pass that began when there were so many notes has come to its end; a later note stays."""
+        if self._tickets_to_read.get(item) == notes:
+            del self._tickets_to_read[item]
+
+    def _note_ticket(self, item: Key) -> None:
+        self._tickets_to_read[item] = self._tickets_to_read.get(item, 0) + 1
 
     # --- who else is concerned
 
     def _item_changed(self, change: Change[ItemRecord]) -> None:
-        if not change.is_news:
+        old, new = change.old, change.new
+        concerned = new if new is not None else old
+        if concerned is None:
             return
         for listener in self._on_item:
             listener(change)
         self._read_hints(change)
-        old, new = change.old, change.new
         if _lane_state(old) != _lane_state(new):
             for record in (old, new):
                 if record is not None:
                     self.wake_head(repository_key(record))
-        concerned = new if new is not None else old
-        if concerned is not None and _end(old) != _end(new):
+        if _end(old) != _end(new):
             for dependent in self._cache.dependents(concerned.key):
                 self._wake((Kind.WORKITEM, dependent.key))
-        if old is not None and old.role and (new is None or not new.role):
-            self._wake_for_slot()
+        if _dependencies(old) != _dependencies(new):
+            self._wake_whoever_waits_behind(concerned)
+        if _gives_a_slot_up(old, new):
+            self.wake_for_slot()
+
+    def _wake_whoever_waits_behind(self, record: ItemRecord) -> None:
+        """Dependencies that change may close a cycle or open one, and that is the matter of all its members."""
+        frontier, found = [record.key], {record.key}
+        while frontier:
+            behind = {item.key for key in frontier for item in self._cache.dependents(key) if not item.terminal}
+            frontier = sorted(behind - found)
+            found |= behind
+        for key in sorted(found - {record.key}):
+            self._wake((Kind.WORKITEM, key))
 
     def repository_changed(self, change: Change[RepositoryRecord], *, own: bool = False) -> None:
         if change.new is None:
             return
         if not own:
             self._wake((Kind.REPOSITORY, change.new.key))
+        if change.old is None or change.old.uid != change.new.uid:
+            self._wake_all(change.new.key)
+            return
         for record in self._cache.under_way(change.new.key):
             self._wake((Kind.WORKITEM, record.key))
         self.wake_head(change.new.key)
-        if change.old is not None and change.old.hints != change.new.hints:
+        if change.old.hints != change.new.hints:
             self._telemetry.fact_learned("Gitea", "webhook")
 
     def wake_head(self, lane: Key) -> None:
@@ -131,20 +152,40 @@ class Hub:
             return
         new = {name for name, value in change.new.hints if dict(change.old.hints).get(name) != value}
         if HintClass.TICKET in new:
-            self._tickets_to_read.add(change.new.key)
+            self._note_ticket(change.new.key)
             self._telemetry.fact_learned("Plane", "webhook")
         if new - {HintClass.TICKET}:
             self._telemetry.fact_learned("Gitea", "webhook")
 
-    def _wake_for_slot(self) -> None:
-        """A run ended: the one that waits for a slot in the least busy repository goes next, by priority, then age."""
-        waiting = self._cache.waiting_for_slot()
-        if waiting:
-            busy: dict[Key, int] = defaultdict(int)
-            for record in waiting:
-                busy[repository_key(record)] = self._cache.runs_at_work(repository_key(record))
-            first = min(waiting, key=lambda it: (busy[repository_key(it)], -it.priority, it.created, it.uid))
+    def _wake_all(self, lane: Key) -> None:
+        """Its Repository came or went: what all its items say of it is no longer true."""
+        for record in self._cache.of_repository(lane):
+            if not record.terminal:
+                self._wake((Kind.WORKITEM, record.key))
+
+    def wake_for_slot(self) -> None:
+        """A slot may be free: who takes it, or leaves the queue, makes room for the next to ask in turn."""
+        first = self._slots.next()
+        if first is not None:
             self._wake((Kind.WORKITEM, first.key))
+
+    def wake_what_moves(self) -> None:
+        """Items under way and who is next in each lane, for a wake that was lost. Never all that merely wait."""
+        for repository in self._cache.repositories:
+            for record in self._cache.under_way(repository.key):
+                self._wake((Kind.WORKITEM, record.key))
+            self.wake_head(repository.key)
+
+
+def _dependencies(record: ItemRecord | None) -> tuple[str, ...]:
+    return record.dependencies if record is not None else ()
+
+
+def _gives_a_slot_up(old: ItemRecord | None, new: ItemRecord | None) -> bool:
+    """Its run is over, or it no longer waits for its turn."""
+    ended = old is not None and bool(old.role) and (new is None or not new.role)
+    slot = WaitingReason.RUN_SLOT
+    return ended or (old is not None and old.waiting == slot and (new is None or new.waiting != slot))
 
 
 def _lane_state(record: ItemRecord | None) -> tuple[object, ...]:

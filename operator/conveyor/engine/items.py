@@ -13,42 +13,44 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.workitem import ActiveRun, Transition, WaitingReason
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine import effects, lanes, runs
 from conveyor.engine.admission import admit
-from conveyor.engine.events import EventRecorder
+from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
 from conveyor.engine.observe import Subject, observe
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import World
-from conveyor.pipeline.actions import Action, Admit, Apply, Discard, Settle, StartRun, StopRun
-from conveyor.pipeline.case import Case, Policy
+from conveyor.pipeline.actions import Action, Admit, Apply, Discard, Note, Settle, StartRun, StopRun
+from conveyor.pipeline.case import SOON, Case, Policy, wait
 from conveyor.pipeline.decide import decide, decide_without_repository
-from conveyor.pipeline.facts import Unknown
-from conveyor.pipeline.wants import Want, wants
+from conveyor.pipeline.facts import NOT_READ, Unknown
+from conveyor.pipeline.wants import wants
 from conveyor.web.errors import OutsideError, RateLimited
 
 logger = logging.getLogger(__name__)
+
+SHORTEST_REST = 1.0
 
 
 class ItemReconciler:
     def __init__(self, world: World, hub: Hub, slots: Slots, events: EventRecorder) -> None:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
-        self._refusals: dict[str, str] = {}
-        """By transition id: why its effect was refused a moment ago; taken by the next pass."""
+        self._refusals: dict[Key, tuple[str, str]] = {}
+        """Transition id, and why its effect was refused a moment ago; taken by the next pass."""
 
     async def reconcile(self, key: Key) -> Outcome:
         record = self._world.cache.items.get(key)
-        if record is None:
-            return Done()
-        item = self._read(record)
-        if isinstance(item, str):
-            self._world.telemetry.invariant_violated("UnreadableWorkItem")
-            return Person(item)
         try:
+            if record is None:
+                return await self._after_the_end(key)
+            item = self._read(record)
+            if isinstance(item, str):
+                return await self._unreadable(record, item)
             return await self._pass(record, item)
         except RateLimited as error:
             return Again(max(error.until_seconds, 1.0))
@@ -64,25 +66,50 @@ class ItemReconciler:
             first = error.errors(include_input=False, include_url=False)[0]
             return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
+    async def _after_the_end(self, key: Key) -> Outcome:
+        """The item is gone: let go of its finished Jobs, which nobody will ask any more."""
+        self._refusals.pop(key, None)
+        await runs.tidy(self._world, [job for job in self._world.cache.jobs_of(key) if job.finished])
+        return Done()
+
+    async def _unreadable(self, record: ItemRecord, why: str) -> Outcome:
+        """Nothing is written over what we do not understand: an Event, a metric and the log say so."""
+        self._world.telemetry.invariant_violated("UnreadableWorkItem")
+        logger.error("item cannot be read", extra={"key": str(record.key), "error": why[:300]})
+        note = Note("Unreadable", f"this item is left alone, for it cannot be read: {why}", warning=True)
+        await self._events.record(Regarding(Kind.WORKITEM, record.key, record.uid), (note,))
+        return Person(why)
+
     async def _pass(self, record: ItemRecord, item: WorkItem) -> Outcome:
         repository = lanes.repository_of(self._world, record)
         if isinstance(repository, str):
             return await self._settle(item, decide_without_repository(item, self._world.now(), repository))
-        case = await self._case(record, item, repository)
+        notes = self._hub.ticket_notes(record.key)
+        case = await self._case(record, item, repository, look_at_ticket=notes > 0)
+        unread = notes > 0 and isinstance(case.facts.ticket, Unknown) and case.facts.ticket is not NOT_READ
+        try:
+            outcome = await self._act(case, self._claimed(record, case), notes=0 if unread else notes)
+        finally:
+            if self._slots.put_back(record.key):
+                self._hub.wake_for_slot()
+        await runs.tidy(self._world, runs.untidy(item, self._world.cache.jobs_of(record.key)))
+        return _soon(outcome) if unread or self._may_start(record.key) else outcome
+
+    def _claimed(self, record: ItemRecord, case: Case) -> Action:
+        """The decision, with a slot taken for the run that it claims."""
         action = decide(case)
         if _claims(case, action) and not self._slots.take(record):
-            action = decide(replace(case, facts=replace(case.facts, slot_free=False)))
-        try:
-            outcome = await self._act(case, action)
-        finally:
-            self._slots.put_back(record.key)
-        await runs.tidy(self._world, runs.untidy(item, self._world.cache.jobs_of(record.key)))
-        return outcome
+            return decide(replace(case, facts=replace(case.facts, slot_free=False)))
+        return action
 
-    async def _case(self, record: ItemRecord, item: WorkItem, repository: Repository) -> Case:
+    def _may_start(self, key: Key) -> bool:
+        """Whether a slot got free while it was put on record that there is none: nobody would tell."""
+        record = self._world.cache.items.get(key)
+        return record is not None and record.waiting == WaitingReason.RUN_SLOT and self._slots.free(record)
+
+    async def _case(self, record: ItemRecord, item: WorkItem, repository: Repository, *, look_at_ticket: bool) -> Case:
         lane = lanes.lane_of(self._world, record, repository)
-        look = self._hub.take_ticket_flag(record.key)
-        wanted = wants(item, repository, lane, look_at_ticket=look)
+        wanted = wants(item, repository, lane, look_at_ticket=look_at_ticket)
         facts = await observe(
             Subject(item, repository, wanted),
             self._world.cluster,
@@ -94,11 +121,10 @@ class ItemReconciler:
         facts = replace(facts, **lanes.blockers(self._world, record, facts.ticket))
         if any(isinstance(getattr(facts, want.value), Unknown) for want in wanted):
             self._world.telemetry.gate_error()
-        if look and Want.TICKET in wanted and isinstance(facts.ticket, Unknown):
-            self._hub.put_back_ticket_flag(record.key)
+        about, refusal = self._refusals.pop(record.key, ("", ""))
         transition = item.status.transition
-        if transition is not None:
-            facts = replace(facts, refusal=self._refusals.pop(transition.id, ""))
+        if transition is not None and transition.id == about:
+            facts = replace(facts, refusal=refusal)
         return Case(item, repository, facts, await self._policy(repository), self._world.now())
 
     async def _policy(self, repository: Repository) -> Policy:
@@ -115,37 +141,59 @@ class ItemReconciler:
 
     # --- acting
 
-    async def _act(self, case: Case, action: Action) -> Outcome:
+    async def _act(self, case: Case, action: Action, *, notes: int) -> Outcome:
         match action:
             case Settle():
-                return await self._settle(case.item, action)
+                return await self._settle(case.item, action, notes=notes)
             case Admit():
-                return await admit(self._world, self._hub, case.item, case.repository)
+                return await self._admit(case, notes)
             case StartRun(run):
-                return await runs.start(self._world, case.item, case.repository, run)
+                return await self._start(case, run)
             case StopRun(run):
                 return await runs.stop(self._world, case.item, run)
             case Apply(transition):
-                applied = await effects.apply(self._world, case.item, case.repository, transition)
-                if applied.refusal:
-                    self._refusals[transition.id] = applied.refusal
-                return Again(applied.after)
+                return await self._apply(case, transition)
             case Discard(why):
                 return await self._discard(case.item, why)
 
-    async def _settle(self, item: WorkItem, action: Settle) -> Outcome:
-        patch = merge_patch(item.status.dump(), action.status.dump())
-        rest: Outcome = Done() if action.after is None else Again(action.after)
+    async def _admit(self, case: Case, notes: int) -> Outcome:
+        """With the lane won the intent follows at once, from the same facts: nobody else gets in between."""
+        admitted = await admit(self._world, self._hub, case.item, case.repository)
+        if not isinstance(admitted, Repository):
+            return admitted
+        action = decide(replace(case, repository=admitted))
+        return await self._settle(case.item, action, notes=notes) if isinstance(action, Settle) else Again(0.5)
+
+    async def _start(self, case: Case, run: ActiveRun) -> Outcome:
+        started = await runs.start(self._world, case.item, case.repository, run)
+        if not isinstance(started, str):
+            return started
+        text = f"the {run.role.value} cannot be started: {started}"
+        return await self._settle(case.item, wait(case, WaitingReason.RUN, text, on=("Job", run.name), after=SOON))
+
+    async def _apply(self, case: Case, transition: Transition) -> Outcome:
+        applied = await effects.apply(self._world, case.item, case.repository, transition)
+        if applied.refusal:
+            self._refusals[_key(case.item)] = (transition.id, applied.refusal)
+        if applied.result == "superseded":
+            return await self._look_anew(_key(case.item))
+        return Again(applied.after)
+
+    async def _settle(self, item: WorkItem, action: Settle, *, notes: int = 0) -> Outcome:
+        """`notes`: how many said that the ticket is to be read, and it was: what stands has heard them."""
+        key, patch = _key(item), merge_patch(item.status.dump(), action.status.dump())
         if patch is None:
-            return rest
-        key = _key(item)
+            self._hub.ticket_was_read(key, notes)
+            # What changes nothing is never asked for again at once, or it would be asked for without end.
+            return Done() if action.after is None else Again(max(action.after, SHORTEST_REST))
         version = item.metadata.resource_version
         match await self._world.cluster.patch_status(Kind.WORKITEM, key, resource_version=version, status=patch):
             case Won(stored):
+                self._hub.ticket_was_read(key, notes)
                 self._hub.item_written(stored)
                 self._report(item, action)
-                await self._events.record(item, action.notes)
-                return rest
+                await self._events.record(regarding(item), action.notes)
+                return Done() if action.after is None else Again(action.after)
             case Lost():
                 self._world.telemetry.conflict()
                 return await self._look_anew(key)
@@ -153,8 +201,7 @@ class ItemReconciler:
                 return await self._look_anew(key)
             case Rejected(message):
                 self._world.telemetry.invariant_violated("WriteRejected")
-                logger.error("the API server rejects a status", extra={"key": str(key), "error": message[:500]})
-                return Person(f"the API server rejects the next status: {message[:200]}")
+                return Retry(f"the API server rejects the next status: {message[:300]}")
 
     async def _look_anew(self, key: Key) -> Outcome:
         """Somebody else wrote, or nobody knows: read what is there and decide anew, never write the same again."""
@@ -184,6 +231,17 @@ class ItemReconciler:
 
 def _key(item: WorkItem) -> Key:
     return Key(item.metadata.namespace, item.name)
+
+
+def _soon(outcome: Outcome) -> Outcome:
+    """As it says, but after a few seconds at the latest."""
+    match outcome:
+        case Again(after):
+            return Again(min(after, SOON))
+        case Done() | Person():
+            return Again(SOON)
+        case Retry():
+            return outcome
 
 
 def _claims(case: Case, action: Action) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from conveyor.api.objects import Repository
 from conveyor.api.repository import SecretRef
@@ -13,31 +13,39 @@ from conveyor.web.errors import NotFound
 
 
 class SecretMirror:
-    """Each Repository owns its own entries; passes over two Repositories do not overwrite each other."""
+    """Each Repository owns its own entries: two passes do not overwrite each other's, and those of the gone go."""
 
-    def __init__(self, cluster: Cluster, target: Key) -> None:
-        self._cluster, self._target = cluster, target
+    def __init__(self, cluster: Cluster, target: Key, *, exists: Callable[[Key], bool]) -> None:
+        """`exists`: whether there is a Repository of that key. It must know them all."""
+        self._cluster, self._target, self._exists = cluster, target, exists
         self._lock = asyncio.Lock()
 
     async def update(self, repository: Repository) -> str:
         """Bring a Repository's entries up to date; says what is missing, "" where nothing is."""
         missing: list[str] = []
-        entries = dict([await self._gitea(repository, missing), *await self._plane(repository, missing)])
-        await self._replace(_prefixes(repository), {name: text for name, text in entries.items() if text})
+        found = [await self._gitea(repository, missing), *await self._plane(repository, missing)]
+        entries = {name: text for name, text in found if text}
+        await self._replace(Key(repository.metadata.namespace, repository.name), entries)
         return ", ".join(missing)
 
-    async def remove(self, repository: Repository) -> None:
-        await self._replace(_prefixes(repository), {})
+    async def forget_the_gone(self) -> None:
+        """Close the paths of Repositories that are no more."""
+        await self._replace(None, {})
 
-    async def _replace(self, prefixes: frozenset[str], entries: Mapping[str, str]) -> None:
+    async def _replace(self, of: Key | None, entries: Mapping[str, str]) -> None:
         async with self._lock:
             try:
                 stored = dict(await self._cluster.secret(self._target))
             except NotFound:
                 stored = {}
-            wanted = {name: text for name, text in stored.items() if name not in prefixes} | dict(entries)
+            kept = {name: text for name, text in stored.items() if self._stays(name, text, of)}
+            wanted = kept | dict(entries)
             if wanted != stored or not stored:
                 await self._cluster.apply_secret(self._target, wanted)
+
+    def _stays(self, name: str, text: str, of: Key | None) -> bool:
+        owner = _owner(name, text)
+        return owner is not None and owner != of and self._exists(owner)
 
     async def _gitea(self, repository: Repository, missing: list[str]) -> tuple[str, str]:
         name = f"gitea.{repository.metadata.namespace}.{repository.name}"
@@ -70,7 +78,14 @@ class SecretMirror:
         return json.dumps({"current": current, **({"previous": previous} if previous.strip() else {}), **more})
 
 
-def _prefixes(repository: Repository) -> frozenset[str]:
-    namespace, tracker = repository.metadata.namespace, repository.spec.tracker
-    names = {f"gitea.{namespace}.{repository.name}"}
-    return frozenset(names | ({f"plane.{namespace}.{tracker.project_id.lower()}"} if tracker is not None else set()))
+def _owner(name: str, text: str) -> Key | None:
+    """Whose an entry is; None where nobody's. Namespaces have no dot in them, names may have."""
+    source, _, rest = name.partition(".")
+    namespace, _, registration = rest.partition(".")
+    if source == "gitea":
+        return Key(namespace, registration)
+    try:
+        repository = json.loads(text)["repository"] if source == "plane" else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Key(namespace, repository) if isinstance(repository, str) else None

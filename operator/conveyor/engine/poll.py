@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from conveyor.api.names import item_name
 from conveyor.api.objects import API_VERSION, Repository
+from conveyor.api.repository import NotReadyReason
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine.hub import Hub
 from conveyor.engine.lanes import read_repository
@@ -20,26 +23,49 @@ from conveyor.engine.world import World
 from conveyor.pipeline.facts import TicketSummary
 from conveyor.pipeline.indication import StateMap
 from conveyor.tracker.protocol import Tracker
-from conveyor.web.errors import OutsideError, RateLimited
+from conveyor.web.errors import Ambiguous, OutsideError, RateLimited
 
 logger = logging.getLogger(__name__)
 
+ALL_SECONDS = 3600.0
+"""How often all tickets of a project are read, whatever their time says."""
+
+
+@dataclass(slots=True)
+class _Project:
+    """What we remember of one: lost at a restart, its tickets are read once more."""
+
+    all_read: float
+    watermark: str = ""
+    seen: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """State and time of each ticket when somebody was told of it."""
+
 
 class TrackerPoll:
-    """Its memory is a watermark per project: lost at a restart, it reads the project's tickets once more."""
-
-    def __init__(self, world: World, hub: Hub) -> None:
-        self._world, self._hub = world, hub
-        self._watermarks: dict[Key, str] = {}
-        self._seen: dict[str, tuple[str, str]] = {}
+    def __init__(
+        self,
+        world: World,
+        hub: Hub,
+        *,
+        failed: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`failed` is told of what must not happen; `clock` counts seconds and never goes back."""
+        self._world, self._hub, self._failed, self._clock = world, hub, failed, clock
+        self._projects: dict[Key, _Project] = {}
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """One project after the other, for ever; an interval passes between two rounds."""
         while True:
-            for record in list(self._world.cache.repositories):
-                if record.project_id:
-                    await self._poll_safely(record)
+            await self.round()
             await sleep(self._world.settings.reconcile_interval_seconds)
+
+    async def round(self) -> None:
+        records = {record.key: record for record in self._world.cache.repositories if record.project_id}
+        for key in self._projects.keys() - records.keys():
+            del self._projects[key]
+        for record in records.values():
+            await self._poll_safely(record)
 
     async def _poll_safely(self, record: RepositoryRecord) -> None:
         """One project that cannot be asked does not keep the others from being asked."""
@@ -50,36 +76,45 @@ class TrackerPoll:
         except OutsideError as error:
             text = str(error)[:300]
             logger.warning("tracker poll failed", extra={"repository": str(record.key), "error": text})
+        except Exception as error:  # noqa: BLE001 the loop's edge
+            self._failed(error)
 
     async def poll(self, record: RepositoryRecord) -> None:
         """Read what changed in a Repository's project since the last time."""
         repository = read_repository(record)
-        if isinstance(repository, str):
+        if isinstance(repository, str) or _is_twin(repository):
             return
         tracker = await self._world.connections.tracker(repository)
         if tracker is None:
             return
         states = await state_map(tracker, repository)
-        watermark = self._watermarks.get(record.key, "")
-        found = await tracker.changed_since(watermark)
+        project, now = self._projects.get(record.key), self._clock()
+        if project is None or now - project.all_read >= ALL_SECONDS:
+            project = _Project(all_read=now, seen=project.seen if project is not None else {})
+        found = await tracker.changed_since(project.watermark)
+        if not project.watermark:
+            present = {summary.id for summary in found}
+            project.seen = {ticket: known for ticket, known in project.seen.items() if ticket in present}
+        self._projects[record.key] = project
+        # Oldest first, so that what could not be done is asked for again.
         for summary in reversed(found):
-            await self._learn(repository, tracker, states, summary)
-        if found:
-            self._watermarks[record.key] = found[0].updated
+            await self._learn(repository, tracker, states, project, summary)
+            project.watermark = summary.updated
 
-    async def _learn(self, repository: Repository, tracker: Tracker, states: StateMap, ticket: TicketSummary) -> None:
+    async def _learn(
+        self, repository: Repository, tracker: Tracker, states: StateMap, project: _Project, ticket: TicketSummary
+    ) -> None:
         now = (ticket.state_id, ticket.updated)
-        if self._seen.get(ticket.id) == now:
+        if project.seen.get(ticket.id) == now:
             return
-        namespace = repository.metadata.namespace
-        items = self._world.cache.of_issue(namespace, ticket.id)
+        items = self._world.cache.of_issue(repository.metadata.namespace, ticket.id)
         if not items and ticket.state_id in states.start_ids:
             await self._create(repository, tracker, ticket)
         for item in items:
             if not item.terminal and ticket.state_id != item.indicated:
                 self._world.telemetry.fact_learned("Plane", "poll")
                 self._hub.ticket_changed(item.key)
-        self._seen[ticket.id] = now
+        project.seen[ticket.id] = now
 
     async def _create(self, repository: Repository, tracker: Tracker, ticket: TicketSummary) -> None:
         name = item_name(repository.name, ticket.key)
@@ -97,8 +132,14 @@ class TrackerPoll:
                 pass
             case Rejected(message):
                 logger.error("the API server refuses a new item", extra={"item": name, "error": message[:300]})
-            case Uncertain():
-                logger.warning("nobody knows whether an item was made; asking again", extra={"item": name})
+            case Uncertain(message):
+                raise Ambiguous(f"nobody knows whether item {name} was made: {message[:200]}")
+
+
+def _is_twin(repository: Repository) -> bool:
+    """Whether its project is another Repository's."""
+    ready = repository.status.condition("Ready")
+    return ready is not None and ready.reason == NotReadyReason.TWIN
 
 
 def manifest(repository: Repository, ticket: TicketSummary, *, name: str, url: str) -> JSONObject:

@@ -22,6 +22,8 @@ from conveyor.cluster.protocol import JSONObject, Key
 from conveyor.pipeline.lane import Waiter
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ALL_SOURCES = frozenset({"Spec", "Tracker"})
+"""Where dependencies may come from, as `status.dependencies` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class RepositoryRecord:
     forge: str
     """url/owner/name: two Repositories with the same are twins."""
     created: datetime
+    max_runs: int | None
+    """Its own `maxConcurrentRuns`; None: only the limit over all counts."""
     hints: tuple[tuple[HintClass, str], ...]
     body: bytes
 
@@ -105,6 +109,11 @@ class JobRecord:
     has_ttl: bool
     has_finalizer: bool
 
+    @property
+    def tidy(self) -> bool:
+        """Whether nothing is left to be done about it: the cluster removes it by itself."""
+        return self.finished and self.has_ttl and not self.has_finalizer
+
 
 def slim(obj: JSONObject) -> bytes:
     """The object without what no decision reads, as compact JSON."""
@@ -122,7 +131,7 @@ def version_of(obj: JSONObject) -> int:
     return int(obj["metadata"]["resourceVersion"])
 
 
-def item_record(obj: JSONObject) -> ItemRecord:
+def item_record(obj: JSONObject, *, dependencies_from: frozenset[str] = ALL_SOURCES) -> ItemRecord:
     """Read tolerantly: whatever the store holds, the record says what is wrong instead of raising."""
     invalid = ""
     spec, status = _dict(obj, "spec"), _dict(obj, "status")
@@ -142,7 +151,7 @@ def item_record(obj: JSONObject) -> ItemRecord:
         created=_time(obj["metadata"].get("creationTimestamp")),
         item_key=key_of_item(key.name, str(source["key"]) if "key" in source else None),
         priority=_int(spec.get("priority")),
-        dependencies=_dependencies(spec, status),
+        dependencies=_dependencies(spec, status, dependencies_from),
         suspended=spec.get("suspend") is True,
         stalled=_stalled(status),
         waiting=str(_dict(status, "waiting").get("reason", "")),
@@ -168,6 +177,7 @@ def repository_record(obj: JSONObject) -> RepositoryRecord:
         project_id=str(_dict(spec, "tracker").get("projectID", "")),
         forge="/".join(str(forge.get(part, "")).rstrip("/").lower() for part in ("url", "owner", "name")),
         created=_time(obj["metadata"].get("creationTimestamp")),
+        max_runs=_int(spec["maxConcurrentRuns"]) if "maxConcurrentRuns" in spec else None,
         hints=_hints(obj),
         body=slim(obj),
     )
@@ -176,7 +186,7 @@ def repository_record(obj: JSONObject) -> RepositoryRecord:
 def job_record(obj: JSONObject) -> JobRecord:
     metadata, key = obj["metadata"], key_of(obj)
     labels = _dict(metadata, "labels")
-    conditions = _dict(obj, "status").get("conditions") or []
+    conditions = _list(_dict(obj, "status"), "conditions")
     return JobRecord(
         key=key,
         uid=metadata["uid"],
@@ -210,16 +220,23 @@ def _time(value: object) -> datetime:
         return EPOCH
 
 
+def _list(obj: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    value = obj.get(field)
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
 def _stalled(status: Mapping[str, Any]) -> str:
-    for condition in status.get("conditions") or []:
+    for condition in _list(status, "conditions"):
         if condition.get("type") == "Stalled" and condition.get("status") == "True":
             return str(condition.get("reason", ""))
     return ""
 
 
-def _dependencies(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[str, ...]:
-    named = [*(spec.get("dependsOn") or []), *(status.get("dependencies") or [])]
-    return tuple(sorted({str(entry["name"]) for entry in named if isinstance(entry, dict) and "name" in entry}))
+def _dependencies(spec: Mapping[str, Any], status: Mapping[str, Any], sources: frozenset[str]) -> tuple[str, ...]:
+    """What is on record, and what the spec asks for and may not be on record yet."""
+    named = _list(spec, "dependsOn") if "Spec" in sources else []
+    named += [entry for entry in _list(status, "dependencies") if entry.get("source") in sources]
+    return tuple(sorted({str(entry["name"]) for entry in named if "name" in entry}))
 
 
 def _hints(obj: JSONObject) -> tuple[tuple[HintClass, str], ...]:

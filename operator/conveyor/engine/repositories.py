@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from conveyor.api.objects import Repository
+from conveyor.api.repository import RepositoryStatus
 from conveyor.api.stages import Role
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.engine.events import EventRecorder, Regarding
 from conveyor.engine.hub import Hub
 from conveyor.engine.lanes import read_repository
 from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.observe import known, state_map
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.records import RepositoryRecord
-from conveyor.engine.slots import Slots
 from conveyor.engine.world import World
+from conveyor.pipeline.actions import Note
 from conveyor.pipeline.facts import Fact, Unknown
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.readiness import Checks, judged
@@ -36,41 +38,48 @@ class _Checked:
     request: str
     time: datetime
     checks: Checks
+    mirrored: bool
+    """Whether the ingress has this Repository's webhook secrets."""
 
 
 class RepositoryReconciler:
-    def __init__(self, world: World, hub: Hub, slots: Slots, mirror: SecretMirror) -> None:
-        self._world, self._hub, self._slots, self._mirror = world, hub, slots, mirror
+    def __init__(self, world: World, hub: Hub, mirror: SecretMirror, events: EventRecorder) -> None:
+        self._world, self._hub, self._mirror, self._events = world, hub, mirror, events
         self._checked: dict[Key, _Checked] = {}
 
     async def reconcile(self, key: Key) -> Outcome:
         record = self._world.cache.repositories.get(key)
-        if record is None:
-            self._forget(key)
-            return Done()
-        repository = read_repository(record)
-        if isinstance(repository, str):
-            self._world.telemetry.invariant_violated("UnreadableRepository")
-            return Person(repository)
         try:
+            if record is None:
+                return await self._after_the_end(key)
+            repository = read_repository(record)
+            if isinstance(repository, str):
+                return await self._unreadable(record, repository)
             return await self._pass(record, repository)
         except RateLimited as error:
             return Again(max(error.until_seconds, 1.0))
         except OutsideError as error:
             return Retry(f"{type(error).__name__}: {str(error)[:300]}")
 
-    def _forget(self, key: Key) -> None:
+    async def _after_the_end(self, key: Key) -> Outcome:
         self._checked.pop(key, None)
-        self._slots.set_limit(key, None)
         self._world.connections.forget(key)
+        await self._mirror.forget_the_gone()
+        return Done()
+
+    async def _unreadable(self, record: RepositoryRecord, why: str) -> Outcome:
+        """Nothing is written over what we do not understand: an Event, a metric and the log say so."""
+        self._world.telemetry.invariant_violated("UnreadableRepository")
+        logger.error("repository cannot be read", extra={"repository": str(record.key), "error": why[:300]})
+        note = Note("Unreadable", f"nothing is started here, for this object cannot be read: {why}", warning=True)
+        await self._events.record(Regarding(Kind.REPOSITORY, record.key, record.uid), (note,))
+        return Person(why)
 
     async def _pass(self, record: RepositoryRecord, repository: Repository) -> Outcome:
-        self._slots.set_limit(record.key, repository.spec.max_concurrent_runs)
-        checks = await self._checks(record, repository)
+        checked = await self._checks(record, repository)
         settings = self._world.settings
-        status = judged(repository, checks, now=self._world.now(), freeze_enabled=settings.freeze)
-        ready = any(condition.type == "Ready" and condition.status == "True" for condition in status.conditions)
-        after = CHECK_SECONDS if ready else CHECK_AGAIN_SECONDS
+        status = judged(repository, checked.checks, now=self._world.now(), freeze_enabled=settings.freeze)
+        after = _fresh_seconds(status) if checked.mirrored else CHECK_AGAIN_SECONDS
         freeze = status.effective_freeze
         if freeze is not None and freeze.until_time is not None:
             left = (freeze.until_time - self._world.now()).total_seconds()
@@ -93,34 +102,41 @@ class RepositoryReconciler:
                 return Again(0.1)
             case Rejected(message):
                 self._world.telemetry.invariant_violated("WriteRejected")
-                logger.error("the API server rejects a status", extra={"key": str(record.key), "error": message[:500]})
-                return Person(f"the API server rejects the next status: {message[:200]}")
+                return Retry(f"the API server rejects the next status: {message[:300]}")
 
     # --- checking
 
-    async def _checks(self, record: RepositoryRecord, repository: Repository) -> Checks:
+    async def _checks(self, record: RepositoryRecord, repository: Repository) -> _Checked:
         """What was found not long ago, or now: after a change of spec, a `refresh`, or a while."""
         kept, now = self._checked.get(record.key), self._world.now()
         request = repository.metadata.annotations.get("request.conveyor.dev/refresh", "")
         generation = repository.metadata.generation
         if kept is not None and (kept.generation, kept.request) == (generation, request):
-            fresh_for = CHECK_SECONDS if not _failed(kept.checks) else CHECK_AGAIN_SECONDS
-            if (now - kept.time).total_seconds() < fresh_for - 1.0:
-                return kept.checks
-        if kept is not None:
+            if (now - kept.time).total_seconds() < _fresh_seconds(repository.status) - 1.0:
+                mirrored = kept.mirrored or await self._mirrored(repository)
+                self._checked[record.key] = kept = replace(kept, mirrored=mirrored)
+                return kept
             self._world.connections.forget(record.key)
-        checks = await self._check(record, repository)
-        self._checked[record.key] = _Checked(generation, request, now, checks)
-        return checks
+        twin = self._twin(record)
+        mirrored = bool(twin) or await self._mirrored(repository)
+        checks = await self._check(record, repository, twin)
+        self._checked[record.key] = checked = _Checked(generation, request, now, checks, mirrored)
+        return checked
 
-    async def _check(self, record: RepositoryRecord, repository: Repository) -> Checks:
+    async def _mirrored(self, repository: Repository) -> bool:
+        """Webhooks that cannot be taken make the operator late, and keep nothing from being admitted."""
+        try:
+            missing = await self._mirror.update(repository)
+        except OutsideError as error:
+            missing = f"{type(error).__name__}: {str(error)[:300]}"
+        if missing:
+            key = f"{repository.metadata.namespace}/{repository.name}"
+            logger.warning("webhook secret not mirrored", extra={"repository": key, "error": missing})
+        return not missing
+
+    async def _check(self, record: RepositoryRecord, repository: Repository, twin: str) -> Checks:
         hook_path = f"/webhooks/gitea/{record.key.namespace}/{record.key.name}"
-        missing_hook_secret = await self._mirror.update(repository)
-        if missing_hook_secret:
-            logger.warning(
-                "webhook secret missing", extra={"repository": str(record.key), "error": missing_hook_secret}
-            )
-        twin, agents = self._twin(record), self._agents(repository)
+        agents = self._agents(repository)
         try:
             forge = await self._world.connections.forge(repository)
             settings = await forge.settings(default_branch=repository.spec.forge.default_branch)
@@ -173,8 +189,10 @@ class RepositoryReconciler:
         return frozenset(own | set(self._world.settings.default_agents))
 
 
-def _failed(checks: Checks) -> bool:
-    return bool(checks.bad_credentials) or isinstance(checks.settings, Unknown) or isinstance(checks.states, Unknown)
+def _fresh_seconds(status: RepositoryStatus) -> float:
+    """How long a check is believed: not long while something is to be mended."""
+    ready = status.condition("Ready")
+    return CHECK_SECONDS if ready is not None and ready.status == "True" else CHECK_AGAIN_SECONDS
 
 
 def _mended(error: str) -> str:

@@ -1,6 +1,6 @@
 """The relist that finds what no watch reports: kopf never tells of what was deleted while its watch was down.
 
-It also looks at every object again, so that nothing is stranded by a wake that was lost.
+It also wakes whatever may move, so that nothing is stranded by a wake that was lost.
 """
 
 from __future__ import annotations
@@ -18,11 +18,22 @@ from conveyor.web.errors import OutsideError
 logger = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 300.0
+AGAIN_SECONDS = 5.0
 
 
 class Resync:
-    def __init__(self, cluster: Cluster, cache: Cache, hub: Hub, *, listed: Callable[[Kind], None]) -> None:
-        self._cluster, self._cache, self._hub, self._listed = cluster, cache, hub, listed
+    def __init__(
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        hub: Hub,
+        *,
+        listed: Callable[[Kind], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """`listed` is told of each kind when it is in the cache as a whole, `failed` of what must not happen."""
+        self._cluster, self._cache, self._hub = cluster, cache, hub
+        self._listed, self._failed = listed, failed
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """At once, then every five minutes; a listing that fails is tried again soon."""
@@ -31,7 +42,10 @@ class Resync:
                 await self.once()
             except OutsideError as error:
                 logger.warning("resync failed", extra={"error": str(error)[:300]})
-                await sleep(5.0)
+                await sleep(AGAIN_SECONDS)
+            except Exception as error:  # noqa: BLE001 the loop's edge
+                self._failed(error)
+                await sleep(AGAIN_SECONDS)
             else:
                 await sleep(RESYNC_SECONDS)
 
@@ -39,12 +53,16 @@ class Resync:
         """Repositories first, so that no item's first pass finds its Repository missing."""
         await self._list(Kind.REPOSITORY, self._hub.repository_seen, self._hub.repository_gone)
         await self._list(Kind.WORKITEM, self._hub.item_seen, self._hub.item_gone)
+        await self._confirm_jobs()
+        for table in (self._cache.items, self._cache.repositories, self._cache.jobs):
+            table.forget_the_gone()
+        self._hub.wake_what_moves()
 
     async def _list(self, kind: Kind, seen: Callable[[JSONObject], None], gone: Callable[[JSONObject], None]) -> None:
         before = self._known(kind)
         objects = await self._cluster.list_all(kind)
         for number, obj in enumerate(objects):
-            seen(obj)
+            self._see(obj, seen)
             if number % 200 == 199:
                 await asyncio.sleep(0)  # thousands of objects must not hold the loop
         present = {key_of(obj) for obj in objects}
@@ -52,6 +70,22 @@ class Resync:
             if key not in present:
                 await self._confirm_gone(kind, key, uid=uid, version=version, gone=gone)
         self._listed(kind)
+
+    def _see(self, obj: JSONObject, seen: Callable[[JSONObject], None]) -> None:
+        """One object that nobody thought possible does not keep the others from being seen."""
+        try:
+            seen(obj)
+        except Exception as error:  # noqa: BLE001 the loop's edge
+            logger.error("object cannot be taken", extra={"key": str(key_of(obj)), "error": type(error).__name__})  # noqa: TRY400
+            self._failed(error)
+
+    async def _confirm_jobs(self) -> None:
+        """Of Jobs we know those at work and those to be tidied up: few enough to be asked for one by one."""
+        for record in list(self._cache.jobs):
+            found = await self._cluster.job(record.key, with_message=False)
+            if found.uid != record.uid:
+                metadata = _metadata(record.key, record.uid, record.version)
+                self._hub.job_gone({"metadata": metadata})
 
     def _known(self, kind: Kind) -> dict[Key, tuple[str, int]]:
         table = self._cache.items if kind is Kind.WORKITEM else self._cache.repositories
@@ -64,5 +98,8 @@ class Resync:
         if await self._cluster.get(kind, key) is not None:
             return
         logger.info("found deleted unseen", extra={"kind": kind.value, "key": str(key)})
-        metadata = {"namespace": key.namespace, "name": key.name, "uid": uid, "resourceVersion": str(version)}
-        gone({"metadata": metadata})
+        gone({"metadata": _metadata(key, uid, version)})
+
+
+def _metadata(key: Key, uid: str, version: int) -> JSONObject:
+    return {"namespace": key.namespace, "name": key.name, "uid": uid, "resourceVersion": str(version)}

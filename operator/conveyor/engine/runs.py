@@ -8,27 +8,35 @@ from conveyor.api.stages import Role
 from conveyor.api.workitem import ActiveRun
 from conveyor.cluster.protocol import Key, Lost, Rejected, Uncertain, Won
 from conveyor.engine.manifests import RunPlan, run_job
-from conveyor.engine.outcomes import Again, Outcome, Retry
+from conveyor.engine.outcomes import Again, Outcome
 from conveyor.engine.records import JobRecord
 from conveyor.engine.tasks import build_task
 from conveyor.engine.world import World
 from conveyor.pipeline.facts import ForgeReview, JobState, Ticket, TicketComment
-from conveyor.web.errors import NotFound
+from conveyor.web.errors import NotFound, OutsideError, RateLimited
 
 JOB_SECONDS = 3600
 """How long a finished Job stays for people to look at, once its answer is stored."""
 
 
-async def start(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> Outcome:
-    """Create the Job of the recorded run. One that is there already is the same run's: its name says so."""
-    plan = await _plan(world, item, repository, run)
+async def start(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> Outcome | str:
+    """Create the Job of the recorded run. One that is there already is the same run's: its name says so.
+
+    Gives what keeps it from being created, for people to read.
+    """
+    try:
+        plan = await _plan(world, item, repository, run)
+    except RateLimited:
+        raise
+    except OutsideError as error:
+        return str(error)[:300]
     match await world.cluster.create_job(run_job(plan)):
         case Won() | Lost():
             return Again(0.0)
         case Uncertain():
             return Again(0.5)
         case Rejected(message):
-            return Retry(f"the API server refuses Job {run.name}: {message[:200]}")
+            return f"the API server refuses the Job: {message[:300]}"
 
 
 async def _plan(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> RunPlan:
@@ -108,7 +116,7 @@ def untidy(item: WorkItem, jobs: list[JobRecord]) -> list[JobRecord]:
 
 
 async def tidy(world: World, jobs: list[JobRecord]) -> None:
-    """Let the cluster remove them after a while."""
+    """Let go of finished Jobs: the cluster removes them after a while."""
     for job in jobs:
         if job.has_finalizer:
             await world.cluster.release_job(job.key)

@@ -12,22 +12,16 @@ class Slots:
 
     def __init__(self, cache: Cache, *, limit: int) -> None:
         self._cache, self._limit = cache, limit
-        self._limits: dict[Key, int] = {}
         self._taken: dict[Key, Key] = {}
 
-    def set_limit(self, repository: Key, limit: int | None) -> None:
-        """A Repository's own `maxConcurrentRuns`; None: only the limit over all counts."""
-        if limit is None:
-            self._limits.pop(repository, None)
-        else:
-            self._limits[repository] = limit
-
     def free(self, record: ItemRecord) -> bool:
+        """Whether a run of this item could start now, as its Repository's limit and the one over all have it."""
         lane = repository_key(record)
-        pending = [owner for key, owner in self._taken.items() if key != record.key]
+        pending = [owner for key, owner in self._taken.items() if key != record.key and not self._is_recorded(key)]
         if self._cache.runs_at_work() + len(pending) >= self._limit:
             return False
-        own = self._limits.get(lane)
+        repository = self._cache.repositories.get(lane)
+        own = repository.max_runs if repository is not None else None
         return own is None or self._cache.runs_at_work(lane) + pending.count(lane) < own
 
     def take(self, record: ItemRecord) -> bool:
@@ -37,6 +31,18 @@ class Slots:
         self._taken[record.key] = repository_key(record)
         return True
 
-    def put_back(self, key: Key) -> None:
-        """The claim is in the records, or was not made."""
-        self._taken.pop(key, None)
+    def put_back(self, key: Key) -> bool:
+        """The claim is in the records, or was not made. Whether there was one."""
+        return self._taken.pop(key, None) is not None
+
+    def next(self) -> ItemRecord | None:
+        """Who of those that wait for a slot goes next: in the least busy repository, by priority, then age."""
+        waiting = [record for record in self._cache.waiting_for_slot() if self.free(record)]
+        return min(waiting, key=self._turn, default=None)
+
+    def _turn(self, record: ItemRecord) -> tuple[object, ...]:
+        return (self._cache.runs_at_work(repository_key(record)), -record.priority, record.created, record.uid)
+
+    def _is_recorded(self, key: Key) -> bool:
+        record = self._cache.items.get(key)
+        return record is not None and bool(record.role)

@@ -90,7 +90,7 @@ class _Worker(Generic[K]):
         """Names the error by type and place, for its text may quote what is secret or hostile."""
         self.on_error(key, error)
         name = type(error).__name__
-        logger.error("reconcile failed", extra={"key": str(key), "error_type": name, "where": _place(error)})
+        logger.error("reconcile failed", extra={"key": str(key), "error_type": name, "where": place(error)})
         return Retry(text or name)
 
     def _settle(self, key: K, outcome: Outcome) -> None:
@@ -110,6 +110,7 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
+    """File and line where it was raised, for a log that must not quote its text."""
     frames = extract_tb(error.__traceback__)
     return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
