@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from conveyor.api.annotations import FREEZE, FREEZE_SCOPE, FREEZE_UNTIL
@@ -116,16 +116,13 @@ def effective_freeze(
 def _annotated(annotations: Mapping[str, str], status: RepositoryStatus, *, now: datetime) -> EffectiveFreeze | None:
     if FREEZE not in annotations:
         return None
-    reason = annotations[FREEZE].strip()[:900] or "no reason given"
+    reason = annotations[FREEZE].strip()[:800] or "no reason given"
     until: datetime | None = None
     if FREEZE_UNTIL in annotations:
-        try:
-            until = datetime.fromisoformat(annotations[FREEZE_UNTIL].strip())
-        except ValueError:
-            until, reason = None, f"{reason} ({FREEZE_UNTIL} cannot be read, so it does not end)"
-        if until is not None and until.tzinfo is None:
-            until, reason = None, f"{reason} ({FREEZE_UNTIL} has no time zone, so it does not end)"
-        if until is not None and until <= now:
+        until = _instant(annotations[FREEZE_UNTIL])
+        if until is None:
+            reason = f"{reason} ({FREEZE_UNTIL} cannot be read as a time with a zone, so it does not end)"
+        elif until <= now:
             return None
     scope = annotations.get(FREEZE_SCOPE, "admission").strip()
     if scope not in ("admission", "merge"):
@@ -135,6 +132,15 @@ def _annotated(annotations: Mapping[str, str], status: RepositoryStatus, *, now:
     return EffectiveFreeze.model_validate(
         {"reason": reason, "source": "Annotation", "scope": scope, "sinceTime": since, "untilTime": until}
     )
+
+
+def _instant(text: str) -> datetime | None:
+    """A time in UTC; None where it cannot be read, has no zone, or lies beyond all times."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _automatic(status: RepositoryStatus) -> EffectiveFreeze | None:

@@ -59,7 +59,7 @@ def _begun(before: WorkItemStatus, after: WorkItemStatus) -> list[str]:
     if run is not None:
         new = old_run is None or old_run.name != run.name
         found.append(f"run {run.role.value}" if new else "run goes on")
-    elif old_run is not None and after.last_run is not None:
+    elif old_run is not None and after.last_run != before.last_run and after.last_run is not None:
         found.append(f"run ended {after.last_run.verdict.value}")
     old, new_intent = before.transition, after.transition
     if new_intent is not None:

@@ -1,0 +1,191 @@
+"""What CI's statuses and a forge's reviews say about one commit."""
+
+from __future__ import annotations
+
+import pytest
+
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import WaitingReason
+from conveyor.pipeline.facts import CommitStatus, ForgeReview
+from conveyor.pipeline.gates import (
+    GATES,
+    GATES_TO_LEAVE,
+    Failed,
+    NotEvaluated,
+    Passed,
+    Word,
+    ci_green,
+    ci_word,
+    review_approved,
+    review_word,
+)
+from tests.unit.pipeline.builders import (
+    BASE,
+    CHANGE,
+    DEVELOPER,
+    HEAD,
+    REVIEWER,
+    case,
+    facts,
+    gate,
+    green,
+    item,
+    repository,
+    review,
+    sha,
+)
+
+OLD = sha("old head")
+
+
+def word(given: Word) -> str:
+    match given:
+        case Passed():
+            return "passed"
+        case Failed():
+            return "failed"
+        case NotEvaluated(silent=True):
+            return "silent"
+        case NotEvaluated():
+            return "open"
+
+
+BUILD, LINT = ("build",), ("build", "lint")
+CI = (
+    ("one green is enough without named contexts", (green(),), (), (), "passed"),
+    ("one red among greens", (green(), green("failure", context="lint")), (), (), "failed"),
+    ("an error is red", (green("error"),), (), (), "failed"),
+    ("a warning is red", (green("warning"),), (), (), "failed"),
+    ("what was skipped holds nothing up", (green(), green("skipped", context="lint")), (), (), "passed"),
+    ("one at work", (green(), green("pending", context="lint")), (), (), "open"),
+    ("a state nobody knows is not green", (green("bogus"),), (), (), "open"),
+    ("no status is no word", (), (), (), "open"),
+    ("an agent's status does not count", (green(creator=DEVELOPER),), (), (), "open"),
+    ("an agent's red does not count either", (green(), green("failure", creator=DEVELOPER)), (), (), "passed"),
+    ("a named context that is green", (green(context="build"),), BUILD, (), "passed"),
+    ("a named context that is missing", (green(context="build"),), LINT, (), "open"),
+    (
+        "an unnamed context that is red does not count",
+        (green(context="build"), green("failure", context="x")),
+        BUILD,
+        (),
+        "passed",
+    ),
+    ("a red context counts though another is missing", (green("failure", context="build"),), LINT, (), "failed"),
+    ("a named creator", (green(creator="jenkins"),), (), ("jenkins",), "passed"),
+    ("another creator than the named", (green(creator="anybody"),), (), ("jenkins",), "open"),
+    (
+        "a named creator in a named context",
+        (green(context="build", creator="jenkins"), green("failure", context="build", creator="anybody")),
+        BUILD,
+        ("jenkins",),
+        "passed",
+    ),
+    ("a named creator may be an agent", (green(creator=DEVELOPER),), (), (DEVELOPER,), "passed"),
+)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "contexts", "creators", "expected"), [row[1:] for row in CI], ids=[row[0] for row in CI]
+)
+def test_ci(
+    statuses: tuple[CommitStatus, ...], contexts: tuple[str, ...], creators: tuple[str, ...], expected: str
+) -> None:
+    agents = frozenset({DEVELOPER, REVIEWER})
+    assert word(ci_word(statuses, contexts=contexts, creators=creators, agents=agents, silent=False)) == expected
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ((), "silent"),
+        ((green("pending", context="build"),), "silent"),
+        ((green("failure", context="build"),), "failed"),
+    ],
+    ids=["no word at all", "one context of two", "a red one is a word"],
+)
+def test_past_its_time_ci_is_silent_while_a_named_context_is_missing(
+    statuses: tuple[CommitStatus, ...], expected: str
+) -> None:
+    assert word(ci_word(statuses, contexts=LINT, creators=(), agents=frozenset(), silent=True)) == expected
+
+
+def test_with_ci_off_every_commit_passes_as_not_configured() -> None:
+    off = repository(gates={"ci": {"mode": "None"}})
+    assert ci_green(case(item(Stage.DEVELOPMENT), facts(statuses=()), of=off)) == Passed("NotConfigured")
+
+
+APPROVED, AGAINST = review(), review("REQUEST_CHANGES")
+REVIEWS = (
+    ("the reviewer's approval of the head", (APPROVED,), 1, "passed"),
+    ("nobody's", (), 1, "open"),
+    ("one of two", (APPROVED,), 2, "open"),
+    ("two of two", (APPROVED, review(author="lead")), 2, "passed"),
+    ("the same person twice is one", (APPROVED, APPROVED), 2, "open"),
+    ("an approval of another commit", (review(commit=OLD),), 1, "open"),
+    ("an approval of another commit with the same change", (review(commit=BASE),), 1, "passed"),
+    ("a dismissed approval", (review(dismissed=True),), 1, "open"),
+    ("an approval that is not official", (review(official=False),), 1, "open"),
+    ("an approval that the forge calls stale, of this very commit", (review(stale=True),), 1, "passed"),
+    ("changes requested", (AGAINST,), 1, "failed"),
+    ("changes requested after an approval", (APPROVED, AGAINST), 1, "failed"),
+    ("an approval after changes were requested", (AGAINST, APPROVED), 1, "passed"),
+    ("a comment after changes were requested", (AGAINST, review("COMMENT")), 1, "failed"),
+    ("changes requested of an earlier commit stay requested", (review("REQUEST_CHANGES", commit=OLD),), 1, "failed"),
+    ("changes requested and dismissed", (AGAINST, review("REQUEST_CHANGES", dismissed=True)), 1, "failed"),
+    ("dismissed changes after an approval", (APPROVED, review("REQUEST_CHANGES", dismissed=True)), 1, "passed"),
+    ("an approval dismissed, changes requested before", (AGAINST, review(dismissed=True)), 1, "failed"),
+    ("a pending review is no word", (review("PENDING"),), 1, "open"),
+    ("an approval by the developer", (review(author=DEVELOPER),), 1, "open"),
+    ("changes requested by the developer", (APPROVED, review("REQUEST_CHANGES", author=DEVELOPER)), 1, "passed"),
+    ("an approval by somebody who is not listed", (review(author="anybody"),), 1, "open"),
+    ("changes requested by somebody with a say", (APPROVED, review("REQUEST_CHANGES", author="anybody")), 1, "failed"),
+    (
+        "changes requested by a passer-by",
+        (APPROVED, review("REQUEST_CHANGES", author="anybody", official=False)),
+        1,
+        "passed",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("reviews", "needed", "expected"), [row[1:] for row in REVIEWS], ids=[row[0] for row in REVIEWS]
+)
+def test_reviews(reviews: tuple[ForgeReview, ...], needed: int, expected: str) -> None:
+    said = review_word(
+        reviews,
+        head=HEAD,
+        carried=frozenset({BASE}),
+        needed=needed,
+        reviewers=frozenset({REVIEWER, "lead"}),
+        excluded=frozenset({DEVELOPER}),
+    )
+    assert word(said) == expected
+
+
+def test_with_no_reviewer_known_nobody_approves() -> None:
+    none: frozenset[str] = frozenset()
+    said = review_word((APPROVED,), head=HEAD, carried=none, needed=1, reviewers=none, excluded=none)
+    assert word(said) == "open"
+
+
+def test_our_own_rebase_carries_an_approval_over_with_its_change() -> None:
+    whole = item(Stage.DEPLOY_STAGING, gates=(gate("review_approved", head_sha=OLD),))
+    said = review_approved(case(whole, facts(reviews=(review(commit=OLD),))))
+    assert word(said) == "passed"
+    other = item(Stage.DEPLOY_STAGING, gates=(gate("review_approved", head_sha=OLD, change_id=sha("x")),))
+    assert sha("x") != CHANGE
+    assert word(review_approved(case(other, facts(reviews=(review(commit=OLD),))))) == "open"
+
+
+@pytest.mark.parametrize(
+    "given", [Passed(), Failed("x"), NotEvaluated("x", WaitingReason.CI)], ids=lambda given: type(given).__name__
+)
+def test_a_word_has_no_truth_value(given: Word) -> None:
+    with pytest.raises(TypeError, match="no truth value"):
+        bool(given)
+
+
+def test_every_gate_to_leave_a_stage_exists() -> None:
+    assert {name for names in GATES_TO_LEAVE.values() for name in names} == set(GATES)
