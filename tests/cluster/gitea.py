@@ -130,6 +130,11 @@ class Gitea:
         self.stop()
         self.start()
 
+    def bare(self, repository: Repository) -> Path:
+        """Where Gitea itself keeps a repository, for what no request can do."""
+        place = self._directory / "data" / "gitea-repositories"
+        return place / repository.owner.lower() / f"{repository.name.lower()}.git"
+
     def kill(self) -> None:
         """SIGKILL; it stays away until `start`."""
         if self._server is not None:

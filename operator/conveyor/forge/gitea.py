@@ -72,8 +72,11 @@ class Gitea(Forge):
         )
 
     async def branch_head(self, branch: str) -> str | None:
-        answer = await self._maybe(self._repository + path("branches", branch))
-        return answer.parse(wire.BRANCH).commit.id if answer else None
+        """Asked of Git itself: a branch whose making was broken off stands there, and Gitea's own list lacks it
+        while it refuses to make it again (measured; the next push to it puts that right).
+        """
+        answer = await self._maybe(self._repository + path("git", "refs", "heads", *branch.split("/")))
+        return _ref(answer.parse(wire.REFS), f"refs/heads/{branch}") if answer else None
 
     async def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
         return wire.changed_files(await self._compare(base, head, files=True))
@@ -189,9 +192,7 @@ class Gitea(Forge):
         """Whether Gitea's ref is the branch's head and its merge base a true one: nothing above it is in the base."""
         address = self._repository + path("git", "refs", "pull", pull.number, "head")
         refs = (await self._web.read("GET", address)).parse(wire.REFS)
-        name = f"refs/pull/{pull.number}/head"
-        shas = {ref.object.sha for ref in ([refs] if isinstance(refs, wire.Ref) else refs) if ref.ref == name}
-        if shas != {pull.head.sha} or not pull.merge_base:
+        if _ref(refs, f"refs/pull/{pull.number}/head") != pull.head.sha or not pull.merge_base:
             return False
         above = await self._compare(pull.merge_base, pull.head.sha, files=False)
         own = await self._compare(pull.base.ref, pull.head.sha, files=False)
@@ -222,3 +223,9 @@ class Gitea(Forge):
             if not here or (total.isdecimal() and len(found) >= int(total)):
                 return found
         raise Unavailable(f"GET {address} has more than {MAX_PAGES} pages")
+
+
+def _ref(found: wire.Ref | list[wire.Ref], name: str) -> str | None:
+    """The commit of the ref of exactly this name: Gitea gives all that begin with it."""
+    refs = [found] if isinstance(found, wire.Ref) else found
+    return next((ref.object.sha for ref in refs if ref.ref == name), None)

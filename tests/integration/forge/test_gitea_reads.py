@@ -50,6 +50,16 @@ async def test_deleted_branch_is_none(scene: Scene) -> None:
     assert await scene.forge.branch_head("feature/ET-1") is None
 
 
+async def test_branch_whose_making_was_broken_off_is_seen(scene: Scene) -> None:
+    """Git has it, Gitea's own list has not, and making it again is refused: what a lost connection can leave."""
+    ref = scene.server.bare(scene.repository) / "refs/heads/feature/ET-1"
+    ref.parent.mkdir()
+    ref.write_text(f"{head_sha(scene)}\n")
+    with pytest.raises(Conflict):
+        await scene.forge.create_branch("feature/ET-1", at=head_sha(scene))
+    assert await scene.forge.branch_head("feature/ET-1") == head_sha(scene)
+
+
 # --- comparisons
 
 

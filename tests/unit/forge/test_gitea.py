@@ -184,15 +184,16 @@ async def test_null_for_an_empty_list_is_an_empty_list() -> None:
     assert await gitea(always(200, content=b"null")).statuses(SHA) == ()
 
 
-async def test_branch_with_a_slash_is_one_segment() -> None:
+async def test_branch_with_a_slash_is_found_among_those_that_begin_like_it() -> None:
     seen: list[bytes] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         seen.append(request.url.raw_path)
-        return httpx.Response(200, json={"commit": {"id": SHA}})
+        refs = {"refs/heads/feature/ET-1?xy": "b" * 40, "refs/heads/feature/ET-1?x": SHA}
+        return httpx.Response(200, json=[{"ref": ref, "object": {"sha": sha}} for ref, sha in refs.items()])
 
     assert await gitea(handler).branch_head("feature/ET-1?x") == SHA
-    assert seen == [b"/api/v1/repos/shop/cart/branches/feature%2FET-1%3Fx"]
+    assert seen == [b"/api/v1/repos/shop/cart/git/refs/heads/feature/ET-1%3Fx"]
 
 
 @pytest.mark.parametrize("name", ["branch_head", "pull_request"])
