@@ -11,20 +11,24 @@ from conveyor.app.logs import configure
 from conveyor.app.operator import Operator
 from conveyor.app.settings import Settings, SettingsError, load
 from conveyor.cluster.connection import from_kubeconfig, in_cluster
+from conveyor.web.errors import OutsideError
 
 
 def main() -> None:
     configure()
     try:
         asyncio.run(_run(load(os.environ)))
-    except (SettingsError, OSError) as error:
+    except (SettingsError, OutsideError, OSError) as error:
         sys.exit(f"conveyor-operator: {error}")
 
 
 async def _run(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def listen_to_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+    listen_to_signals()
     connection = await from_kubeconfig(settings.kubeconfig) if settings.kubeconfig is not None else in_cluster()
-    await Operator(settings, connection).run(stop)
+    await Operator(settings, connection).run(stop, listen_to_signals=listen_to_signals)

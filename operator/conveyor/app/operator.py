@@ -101,15 +101,19 @@ class Operator:
         if record is not None and record.issue_id:
             self._tickets.add(record.key)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Start everything; a part that ends by itself is a failure, and ends the process."""
+    async def run(self, stop: asyncio.Event, *, listen_to_signals: Callable[[], None] = lambda: None) -> None:
+        """Start everything; a part that ends by itself is a failure, and ends the process.
+
+        `listen_to_signals` is called again after somebody else took the process's signals.
+        """
         async with (
+            self._connection,
             serve(self._settings.http_address, health=self._health, metrics=self._metrics, queue=self._queue_view),
             asyncio.TaskGroup() as group,
         ):
             parts = self._parts()
             tasks = [group.create_task(part, name=name) for name, part in parts.items()]
-            kopf_task = group.create_task(self._watch(stop), name="kopf")
+            kopf_task = group.create_task(self._watch(stop, listen_to_signals), name="kopf")
             await stop.wait()
             logger.info("stopping")
             self._queue.shutdown()
@@ -117,14 +121,19 @@ class Operator:
             await kopf_task
             for task in tasks:
                 task.cancel()
-        await self._connection.close()
 
-    async def _watch(self, stop: asyncio.Event) -> None:
+    async def _watch(self, stop: asyncio.Event, listen_to_signals: Callable[[], None]) -> None:
         """Not before everything was listed once: kopf never looks again for kinds that were not served at its start."""
-        handlers = watching.registry(self._hub, self._connection, heartbeat=self._heartbeat.seen)
         await _first(self._synced, stop)
-        if not stop.is_set():
-            await watching.watch(handlers, namespaces=self._settings.namespaces, lease=HEARTBEAT_LEASE, stop=stop)
+        if stop.is_set():
+            return
+        await watching.watch(
+            watching.registry(self._hub, self._connection, heartbeat=self._heartbeat.seen),
+            namespaces=self._settings.namespaces,
+            lease=HEARTBEAT_LEASE,
+            stop=stop,
+            listen_to_signals=listen_to_signals,
+        )
 
     def _parts(self) -> dict[str, Coroutine[Any, Any, None]]:
         resync = Resync(self._cluster, self._world.cache, self._hub, listed=self._listed, failed=self._part_failed)

@@ -91,10 +91,18 @@ def _connection_info(access: Access) -> kopf.ConnectionInfo:
 
 
 async def watch(
-    handlers: kopf.OperatorRegistry, *, namespaces: tuple[str, ...], lease: str, stop: asyncio.Event
+    handlers: kopf.OperatorRegistry,
+    *,
+    namespaces: tuple[str, ...],
+    lease: str,
+    stop: asyncio.Event,
+    listen_to_signals: Callable[[], None],
 ) -> None:
-    """Until `stop` is set; raises RuntimeError where kopf ends by itself, as it does when its login is refused."""
-    await kopf.operator(
+    """Until `stop` is set; raises RuntimeError where kopf ends by itself, as it does when its login is refused.
+
+    kopf takes SIGTERM and SIGINT for itself; `listen_to_signals` is called to take them back.
+    """
+    tasks = await kopf.spawn_tasks(
         registry=handlers,
         settings=settings(lease=lease),
         namespaces=list(namespaces),
@@ -102,5 +110,7 @@ async def watch(
         standalone=True,
         stop_flag=stop,
     )
+    listen_to_signals()
+    await kopf.run_tasks(tasks)
     if not stop.is_set():
         raise RuntimeError("kopf's watch ended by itself")
