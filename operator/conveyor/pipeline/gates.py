@@ -61,13 +61,9 @@ def unreadable(fact: Unknown) -> NotEvaluated:
 
 def head_sha(case: Case) -> str:
     """The head that gates speak about: the pull request's, before there is one the branch's; empty where unknown."""
-    match case.facts.pull, case.facts.branch_head:
-        case PullRequest() as pull, _:
-            return pull.head_sha
-        case _, str() as head if case.status.pull_request is None:
-            return head
-        case _:
-            return ""
+    if case.status.pull_request is None:
+        return case.facts.branch_head if isinstance(case.facts.branch_head, str) else ""
+    return case.facts.pull.head_sha if isinstance(case.facts.pull, PullRequest) else ""
 
 
 def analysis_complete(case: Case) -> Word:

@@ -86,7 +86,8 @@ def _landed(case: Case) -> PullRequest | None:
         case PullRequest() as pull if pull.merged:
             return pull
         case PullRequest() as pull if pull.head_sha == case.status.head_sha != case.status.base_sha:
-            return pull if case.facts.head_in_base is True else None
+            at_rest = case.status.active_run is None and case.status.transition is None
+            return pull if at_rest and case.facts.head_in_base is True else None
         case _:
             return None
 

@@ -74,7 +74,7 @@ def _until_the_base_is_in(case: Case) -> Action | None:
 
 
 def _until_that_work_is_gone(case: Case) -> Action | None:
-    return None if case.facts.branch_head is None else _as_it_is(case)
+    return None if case.facts.branch_head is None or case.stage != Stage.CREATED else _as_it_is(case)
 
 
 def _while_dependencies_say_so(case: Case) -> Action | None:

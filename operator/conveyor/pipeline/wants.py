@@ -37,24 +37,23 @@ _OF_EFFECT: dict[Effect, frozenset[Want]] = {
     Effect.PRODUCTION: frozenset({Want.EFFECT_JOB}),
 }
 _PROPOSAL = frozenset({Want.PULL, Want.BRANCH, Want.CHANGED})
+_OF_PULL = frozenset({Want.PULL, Want.CHANGE_ID, Want.HEAD_IN_BASE})
 _OF_STAGE: dict[Stage, frozenset[Want]] = {
     Stage.ANALYSIS: frozenset({Want.BRANCH, Want.CHANGED}),
     Stage.ARCHITECTURE: frozenset({Want.BRANCH, Want.CHANGED}),
-    Stage.DEVELOPMENT: frozenset({Want.PULL, Want.CHANGE_ID, Want.STATUSES}),
-    Stage.REVIEW: frozenset({Want.PULL, Want.CHANGE_ID, Want.REVIEWS}),
-    Stage.TESTING: frozenset({Want.PULL, Want.CHANGE_ID}),
-    Stage.DEPLOY_STAGING: frozenset(
-        {
-            Want.PULL,
-            Want.CHANGE_ID,
-            Want.STATUSES,
-            Want.REVIEWS,
-            Want.BASE,
-            Want.HEAD_IN_BASE,
-            Want.BASE_IN_HEAD,
-        }
-    ),
+    Stage.DEVELOPMENT: _OF_PULL | {Want.STATUSES},
+    Stage.REVIEW: _OF_PULL | {Want.REVIEWS},
+    Stage.TESTING: _OF_PULL,
+    Stage.DEPLOY_STAGING: _OF_PULL | {Want.STATUSES, Want.REVIEWS, Want.BASE, Want.BASE_IN_HEAD},
 }
+_OF_STALL: dict[str, frozenset[Want]] = {
+    StalledReason.CI_SILENT: frozenset({Want.PULL, Want.STATUSES}),
+    StalledReason.PULL_REQUEST_CLOSED: frozenset({Want.PULL}),
+    StalledReason.BRANCH_GONE: frozenset({Want.PULL, Want.BRANCH, Want.BASE}),
+    StalledReason.BASE_RENAMED: frozenset({Want.PULL}),
+    StalledReason.BASE_MOVED: frozenset({Want.PULL, Want.BASE, Want.BASE_IN_HEAD}),
+}
+"""What shows that a reason to stand still has ended, or is needed for the way out."""
 
 
 def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket: bool) -> frozenset[Want]:
@@ -76,18 +75,16 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
             return frozenset({Want.BRANCH, Want.BASE}) | ticket
         return ticket if look_at_ticket else frozenset()
     told = ticket if look_at_ticket or status.approval is not None or _gate_ahead(item, repository) else frozenset()
-    return _of_work(item) | told
+    return _of_work(item) | _OF_STALL.get(status.stalled or "", frozenset()) | told
 
 
 def _of_work(item: WorkItem) -> frozenset[Want]:
     """What the stage's own work asks of the forge; before its role has worked only what may be in the way."""
     status = item.status
-    if status.stalled == StalledReason.BRANCH_GONE:
-        return frozenset({Want.PULL, Want.BRANCH, Want.BASE})
     if not _role_has_passed(item):
         recorded = status.pull_request is not None
         proposal = _PROPOSAL if is_unproposed(item) and status.stage != Stage.DEVELOPMENT else frozenset()
-        return (frozenset({Want.PULL, Want.CHANGE_ID}) if recorded else frozenset()) | proposal
+        return (_OF_PULL if recorded else frozenset()) | proposal
     proposal = _PROPOSAL if is_unproposed(item) else frozenset()
     return _OF_STAGE.get(status.stage or Stage.CREATED, frozenset()) | proposal
 

@@ -195,7 +195,9 @@ def _gates(stage: Stage) -> Iterator[Variant]:
         return
     yield "that asks a person", item(stage, approval=approval(name, text_digest=""))
     yield "of a ticket that asks a person", item(stage, approval=approval(name), source=True, tracker=seen())
-    yield "approved", item(stage, gates=(gate(name), gate("review_approved"), gate("tests_passed")))
+    produced = CHANGE if stage == Stage.DEPLOY_STAGING else ""
+    words = (gate(name, change_id=produced), gate("review_approved"), gate("tests_passed"))
+    yield "approved", item(stage, gates=words)
     yield "approved for another commit", item(stage, gates=(gate(name, head_sha=sha("older"), change_id=""),))
     yield "told yes", item(stage, approval=approval(name), annotations={"request.conveyor.dev/approve": "1"})
     yield "told no", item(stage, approval=approval(name), annotations={"request.conveyor.dev/reject": "1"})

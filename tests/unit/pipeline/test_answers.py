@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor.api.answers import MAX_TERMINATION_BYTES, Verdict
@@ -63,7 +63,8 @@ def test_an_answer_that_is_malformed_or_foreign_is_infrastructure(message: str |
     assert read(message).verdict == Verdict.INFRASTRUCTURE
 
 
-@given(st.text(max_size=300) | st.from_regex(r"\{.*\}", fullmatch=True))
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=300) | st.text(max_size=300).map(lambda inner: f'{{"conveyor": 1, {inner}}}'))
 def test_no_text_without_the_token_is_ever_a_pass(message: str) -> None:
     assert read(message).verdict == Verdict.INFRASTRUCTURE
 

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conveyor.api.annotations import FREEZE, FREEZE_SCOPE, FREEZE_UNTIL
@@ -87,6 +87,7 @@ def cycles_through(start: str, graph: dict[str, tuple[str, ...]]) -> list[tuple[
     ]
 
 
+@settings(deadline=None)
 @given(GRAPHS, st.sampled_from(NAMES))
 def test_a_cycle_is_found_exactly_where_there_is_one_and_is_a_shortest(
     graph: dict[str, tuple[str, ...]], start: str
