@@ -81,8 +81,14 @@ async def run_tests(tree: Path, home: Path) -> tuple[bool, str]:
         async with asyncio.timeout(TEST_SECONDS):
             output, _ = await process.communicate()
     except TimeoutError:
-        return False, f"the tests did not end within {TEST_SECONDS:.0f} s"
+        kill_group(process.pid)
+        await process.communicate()
+        return False, f"the tests did not end within {TEST_SECONDS} s"
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)  # also what the tests started and left behind
     return process.returncode == 0, output.decode(errors="replace")
+
+
+def kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

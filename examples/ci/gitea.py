@@ -34,9 +34,9 @@ class Gitea:
 
     async def is_judged(self, sha: str) -> bool:
         """Whether our context has had its last word on a commit."""
-        path = f"/commits/{sha}/statuses?sort=highestindex&limit=50"
-        states = [status["status"] for status in await self._call("GET", path) if status["context"] == CONTEXT]
-        return bool(states) and states[0] in ("success", "failure")
+        found = await self._call("GET", f"/commits/{sha}/statuses?limit=50")
+        ours = sorted((status["id"], status["status"]) for status in found if status["context"] == CONTEXT)
+        return bool(ours) and ours[-1][1] in ("success", "failure")
 
     async def judge(self, sha: str, state: State, *, description: str, url: str) -> None:
         body = {"context": CONTEXT, "state": state, "description": description[:200], "target_url": url}

@@ -27,7 +27,7 @@ async def mount(kube: AsyncKube, path: str, directory: Path) -> None:
         except (ApiError, aiohttp.ClientError, TimeoutError):
             found = shown or {}
         if found != shown:
-            _swap(directory, found, version)
+            swap(directory, found, version)
             shown = found
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -42,7 +42,8 @@ async def _read(kube: AsyncKube, path: str) -> Mapping[str, bytes]:
     return {name: base64.b64decode(text) for name, text in (secret.get("data") or {}).items()}
 
 
-def _swap(directory: Path, files: Mapping[str, bytes], version: int) -> None:
+def swap(directory: Path, files: Mapping[str, bytes], version: int) -> None:
+    """Show these files and no others; `version` is another one each time."""
     data, fresh = directory / "..data", directory / f"..{version}"
     fresh.mkdir(mode=0o700, parents=True)
     for name, content in files.items():

@@ -79,7 +79,9 @@ class World:
             directory.mkdir()
         await asyncio.to_thread(binaries.ensure, [*binaries.CONTROL_PLANE, "gitea"], self._say)
         self._say("starting a control plane, Gitea and a stand-in for Plane")
-        await self._run(self.control, self.gitea)
+        for place in (self.control, self.gitea):
+            self._stack.push(place)
+        await asyncio.gather(asyncio.to_thread(self.control.start), asyncio.to_thread(self.gitea.start))
         enter = self._stack.enter_async_context
         await enter(self.tracker)
         self.kube = await enter(AsyncKube(self.control.kubeconfig))
@@ -93,7 +95,7 @@ class World:
         await self._run(self.operator.server, self.ci.server, *ingress)
         await self._until_ready()
 
-    async def _run(self, *servers: ControlPlane | Gitea | Server) -> None:
+    async def _run(self, *servers: Server) -> None:
         """Started side by side, and stopped with the rest."""
         for server in servers:
             self._stack.push_async_callback(asyncio.to_thread, server.stop)
