@@ -59,13 +59,13 @@ class MemoryCluster(Cluster):
         self.events: dict[Key, JSONObject] = {}
         self.secrets: dict[Key, dict[str, str]] = {}
         self.heartbeats: dict[Key, str] = {}
-        self._faults: list[tuple[str, Fault]] = []
+        self._faults: list[tuple[str, Fault | None]] = []
 
     # --- what a test does
 
-    def fail_next(self, verb: str, fault: Fault) -> None:
-        """Let this befall the next call of a method of the protocol; several wait in line."""
-        self._faults.append((verb, fault))
+    def fail_next(self, verb: str, fault: Fault, *, after: int = 0) -> None:
+        """Let this befall the next call of a method of the protocol, or one `after` so many; several wait in line."""
+        self._faults += [*[(verb, None)] * after, (verb, fault)]
 
     def writes_of(self, verb: str, *, outcome: str = "applied") -> list[Write]:
         return [write for write in self.writes if (write.verb, write.outcome) == (verb, outcome)]
