@@ -56,7 +56,7 @@ def main() -> int:
     try:
         return asyncio.run(demonstrate(chosen, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print("stopped")
+        console.print("stopped, and nothing left behind")
         return 130
     except (CannotBuildError, ServerFailedError, NotReadyError) as error:
         console.print(Text(f"error: {error}"), soft_wrap=True)

@@ -96,9 +96,12 @@ class World:
         await self._until_ready()
 
     async def _run(self, *servers: Server) -> None:
-        """Started side by side, and stopped with the rest."""
-        for server in servers:
-            self._stack.push_async_callback(asyncio.to_thread, server.stop)
+        """Started side by side, and stopped so."""
+
+        async def stop() -> None:
+            await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers))
+
+        self._stack.push_async_callback(stop)
         await asyncio.gather(*(asyncio.to_thread(server.start) for server in servers))
 
     async def _furnish(self) -> None:
