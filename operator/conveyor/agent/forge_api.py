@@ -12,7 +12,7 @@ import httpx
 
 from conveyor.agent.errors import StepFailed
 from conveyor.agent.settings import ForgeSettings
-from conveyor.agent.text import one_line
+from conveyor.api.text import one_line
 
 PAGE = 50  # Gitea's cap
 MAX_PAGES = 40

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from conveyor.agent.errors import StepFailed
-from conveyor.agent.text import one_line
+from conveyor.api.text import one_line
 
 LOCAL_SECONDS = 300.0
 REMOTE_SECONDS = 900.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from conveyor.agent.settings import Secret
-from conveyor.agent.text import cut, one_line, printable
 from conveyor.api.answers import MAX_TERMINATION_BYTES, Answer, RunError, Task, TerminationMessage
+from conveyor.api.text import cut, one_line, printable
 
 MAX_SUMMARY, MAX_QUESTION, MAX_ERROR = 2048, 1024, 2048
 

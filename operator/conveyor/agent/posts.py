@@ -9,8 +9,8 @@ from conveyor.agent.clone import Found
 from conveyor.agent.errors import StepFailed
 from conveyor.agent.forge_api import ForgeApi, ForgeFailed
 from conveyor.agent.git import GitFailed
-from conveyor.agent.text import as_markdown
 from conveyor.api.answers import Answer, Review, ReviewComment, ReviewVerdict, Task
+from conveyor.api.text import as_markdown
 
 _EVENTS = {
     ReviewVerdict.APPROVE: "APPROVED",

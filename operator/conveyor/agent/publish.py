@@ -14,9 +14,9 @@ from conveyor.agent.posts import post_report, post_review
 from conveyor.agent.remote import Remote
 from conveyor.agent.settings import PublishSettings
 from conveyor.agent.take import take
-from conveyor.agent.text import one_line
 from conveyor.api.answers import Answer, Task
 from conveyor.api.stages import WRITERS, Role
+from conveyor.api.text import one_line
 
 MAX_SUBJECT = 72
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from conveyor.agent.text import printable
+from conveyor.api.text import printable
 
 _ESCAPE = re.compile(
     r"""\x1b(?: \[[0-?]*[ -/]*[@-~]             # CSI: colours, cursor

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from conveyor.api.objects import API_VERSION, WorkItem
+from conveyor.api.text import printable
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Note
@@ -80,5 +81,5 @@ _NAMES = {Kind.WORKITEM: "WorkItem", Kind.REPOSITORY: "Repository"}
 
 def plain(text: str) -> str:
     """Text of tickets and agents without control characters, cut to what an Event takes."""
-    safe = "".join(letter if letter.isprintable() else " " for letter in text)
+    safe = " ".join(printable(text).split())
     return safe.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
