@@ -34,6 +34,7 @@ class Pages:
             web.get("/", self._index),
             web.get("/board/{project}", self._board),
             web.get("/board/{project}/{key}", self._ticket),
+            web.get("/{workspace}/projects/{project}/issues/{id}", self._issue),
         ]
 
     async def _index(self, request: web.Request) -> web.Response:
@@ -53,6 +54,14 @@ class Pages:
         for ticket in self._store.tickets.values():
             if ticket.project_id == project.id and ticket.key == request.match_info["key"]:
                 return _page(f"{ticket.key} {ticket.name}", self._ticket_body(project, ticket))
+        raise web.HTTPNotFound(text="No such ticket.")
+
+    async def _issue(self, request: web.Request) -> web.Response:
+        """The address that the real one has for a ticket."""
+        project = self._project(request.match_info["project"])
+        for ticket in self._store.tickets.values():
+            if ticket.project_id == project.id and ticket.id == request.match_info["id"]:
+                raise web.HTTPFound(f"/board/{project.identifier}/{ticket.key}")
         raise web.HTTPNotFound(text="No such ticket.")
 
     def _project(self, wanted: str) -> Project:

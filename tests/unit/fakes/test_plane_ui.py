@@ -56,6 +56,13 @@ async def test_hostile_text_is_escaped_on_every_page(plane: FakePlane) -> None:
     assert [page.count("&lt;script&gt;") >= 1 for page in pages] == [True] * 3
 
 
+async def test_real_planes_address_of_a_ticket_leads_to_it(plane: FakePlane, project: Project) -> None:
+    ticket = plane.create_ticket(project.id, "Discount")
+    async with httpx.AsyncClient(base_url=plane.url) as browser:
+        found = await browser.get(f"/{plane.workspace}/projects/{project.id}/issues/{ticket.id}")
+    assert found.headers["Location"] == "/board/ET/ET-1"
+
+
 @pytest.mark.parametrize("path", ["/board/XX", "/board/ET/ET-9"])
 async def test_page_of_nothing_is_not_found(plane: FakePlane, project: Project, path: str) -> None:
     async with httpx.AsyncClient(base_url=plane.url) as browser:
