@@ -305,6 +305,11 @@ def test_a_rebased_head_is_recorded_with_its_change_as_soon_as_that_is_read() ->
     assert settled(whole).status.change_id == CHANGE
 
 
+def test_a_foreign_commit_is_on_record_when_its_review_begins() -> None:
+    status = settled(TESTING, facts(pull=pull(head_sha=OTHER), change_id=sha("other change"))).status
+    assert (status.stage, status.head_sha, status.change_id) == (Stage.REVIEW, OTHER, sha("other change"))
+
+
 def test_history_keeps_the_newest_twenty() -> None:
     entries = tuple(
         HistoryEntry(from_stage=Stage.REVIEW, to_stage=Stage.DEVELOPMENT, time=ENTERED, actor="x", cause=str(n))
