@@ -10,7 +10,8 @@ MAX_TICKET_TEXT = 32 * 1024
 MAX_COMMENT_TEXT = 8 * 1024
 
 # Not html.parser: it takes time in the square of the length on unclosed tags (measured: 64 KiB of `<a ` for a minute).
-_TAG = re.compile(r"<(?P<close>/?)(?P<name>[a-zA-Z][a-zA-Z0-9-]*)[^<>]*>|<![^<>]*>")
+# The name gives nothing back, or a tag without end would be tried with every length of it.
+_TAG = re.compile(r"<(?P<close>/?)(?P<name>[a-zA-Z][a-zA-Z0-9-]*+)[^<>]*>|<![^<>]*>")
 _BLOCKS = frozenset({"blockquote", "div", *(f"h{level}" for level in range(1, 7)), "hr", "ol", "p", "pre", "tr", "ul"})
 _ITEM_PARAGRAPH = re.compile(r"(<li\b[^<>]*>)\s*<p\b[^<>]*>")
 """Plane's editor puts a paragraph into every item of a list."""
