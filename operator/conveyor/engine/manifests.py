@@ -16,6 +16,7 @@ from conveyor.api.objects import API_VERSION, Repository, WorkItem
 from conveyor.api.repository import Agent
 from conveyor.api.workitem import ActiveRun, Effect, Transition
 from conveyor.cluster.protocol import JSONObject
+from conveyor.engine.templates import pod_template
 
 RUN_TOKEN_ANNOTATION = f"{names.GROUP}/run-token"
 TERMINATION_FILE = "/dev/termination-log"
@@ -39,12 +40,14 @@ class RunPlan:
 
 
 def run_job(plan: RunPlan) -> JSONObject:
+    """Raises Refused where the agent's podTemplate cannot be built on."""
     item, run = plan.item, plan.run
     labels = _labels(item, plan.repository) | {names.LABEL_STAGE: run.stage.value, names.LABEL_ROLE: run.role.value}
     labels |= {names.LABEL_ATTEMPT: str(run.attempt)}
     if plan.repository.spec.queue_name:
         labels["kueue.x-k8s.io/queue-name"] = plan.repository.spec.queue_name
-    template = _merged(plan.agent.pod_template, {"metadata": {"labels": labels}, "spec": _run_pod(plan)})
+    under = pod_template(plan.agent.pod_template, f"podTemplate of the agent {run.role.value}")
+    template = _merged(under, {"metadata": {"labels": labels}, "spec": _run_pod(plan)})
     template["metadata"]["annotations"] = {
         **template["metadata"].get("annotations", {}),
         names.TASK_ANNOTATION: plan.task,
@@ -57,11 +60,14 @@ def run_job(plan: RunPlan) -> JSONObject:
 def effect_job(
     item: WorkItem, repository: Repository, transition: Transition, *, template: Mapping[str, Any]
 ) -> JSONObject:
-    """No owner reference: a deleted item must not kill a deploy half way. The finalizer goes after the result."""
+    """No owner reference: a deleted item must not kill a deploy half way. The finalizer goes after the result.
+
+    Raises Refused where the template cannot be built on.
+    """
     if transition.job is None:
         raise ValueError(f"transition {transition.id} names no Job")
     labels = _labels(item, repository) | {names.LABEL_EFFECT: transition.effect.value}
-    pod = copy.deepcopy(dict(template))
+    pod = pod_template(template, f"the template of {transition.effect.value}")
     pod.setdefault("metadata", {}).setdefault("labels", {}).update(labels)
     spec = pod.setdefault("spec", {})
     spec["restartPolicy"] = "Never"
@@ -126,6 +132,9 @@ def _run_pod(plan: RunPlan) -> JSONObject:
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
+        # One process must not see another container's: its environment and files hold the forge token.
+        "shareProcessNamespace": False,
+        "hostPID": False,
         "enableServiceLinks": False,
         "securityContext": _pod_security(),
         "initContainers": [_clone(plan), _agent(plan)],

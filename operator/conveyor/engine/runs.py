@@ -13,7 +13,8 @@ from conveyor.engine.records import JobRecord
 from conveyor.engine.tasks import build_task
 from conveyor.engine.world import World
 from conveyor.pipeline.facts import ForgeReview, JobState, Ticket, TicketComment
-from conveyor.web.errors import NotFound, OutsideError, RateLimited
+from conveyor.web.errors import HostNotAllowed, NotFound, OutsideError, RateLimited
+from conveyor.web.hosts import origin, parse_url
 
 JOB_SECONDS = 3600
 """How long a finished Job stays for people to look at, once its answer is stored."""
@@ -25,12 +26,12 @@ async def start(world: World, item: WorkItem, repository: Repository, run: Activ
     Gives what keeps it from being created, for people to read.
     """
     try:
-        plan = await _plan(world, item, repository, run)
+        job = run_job(await _plan(world, item, repository, run))
     except RateLimited:
         raise
     except OutsideError as error:
         return str(error)[:300]
-    match await world.cluster.create_job(run_job(plan)):
+    match await world.cluster.create_job(job):
         case Won() | Lost():
             return Again(0.0)
         case Uncertain():
@@ -84,10 +85,18 @@ async def _reviews(world: World, item: WorkItem, repository: Repository, run: Ac
 async def _token_key(world: World, repository: Repository, role: Role) -> str:
     reference = repository.spec.agent_credentials_secret_ref or repository.spec.forge.credentials_secret_ref
     secret = await world.cluster.secret(Key(repository.metadata.namespace, reference.name))
+    _check_host(reference.name, secret.get("url", "").strip(), repository)
     for key in (role.value, "token"):
         if key in secret:
             return key
     raise NotFound(f"Secret {reference.name} has neither a key {role.value} nor a key token")
+
+
+def _check_host(name: str, url: str, repository: Repository) -> None:
+    """A token goes to the host that its Secret names, also out of a run's pod."""
+    forge = parse_url(repository.spec.forge.url)
+    if url and origin(parse_url(url)) != origin(forge):
+        raise HostNotAllowed(f"the url of Secret {name} is not on {forge.host}: its token does not go there")
 
 
 async def stop(world: World, item: WorkItem, run: ActiveRun) -> Outcome:
