@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 
 from conveyor.api.objects import Repository
 from conveyor.api.repository import SecretRef
 from conveyor.cluster.protocol import Cluster, Key
 from conveyor.web.errors import NotFound
+
+MAX_SECRET = 1024
+"""Characters. One Secret holds everybody's, and an object has room for 1 MiB."""
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+"""What the API server takes as a key of a Secret: one other key, and it refuses all of it."""
 
 
 class SecretMirror:
@@ -56,6 +62,9 @@ class SecretMirror:
         if tracker is None:
             return []
         name = f"plane.{repository.metadata.namespace}.{tracker.project_id.lower()}"
+        if not _KEY.fullmatch(name):
+            missing.append("tracker.projectID is not the id of a project")
+            return []
         more = {"repository": repository.name}
         return [(name, await self._entry(repository, tracker.webhook_secret_ref, missing, more))]
 
@@ -75,6 +84,9 @@ class SecretMirror:
             missing.append(f"Secret {reference.name} has no key secret")
             return ""
         previous = secret.get("previous", "").rstrip("\r\n")
+        if max(len(current), len(previous)) > MAX_SECRET:
+            missing.append(f"Secret {reference.name}: a webhook secret has {MAX_SECRET} characters at most")
+            return ""
         return json.dumps({"current": current, **({"previous": previous} if previous.strip() else {}), **more})
 
 
