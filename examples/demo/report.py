@@ -20,6 +20,7 @@ LOG_LINES = 15
 def tell(world: World, finished: Finished, console: Console) -> None:
     for one in finished.stories:
         _print(console, _story(world, one))
+    _print(console, _merges(finished))
     for check in finished.checks:
         mark, style = ("ok  ", "green") if check.passed else ("FAIL", "bold red")
         console.print(Text.assemble((mark, style), f"  {check.wanted}", (f"  {check.found}", "dim")), soft_wrap=True)
@@ -32,6 +33,12 @@ def _story(world: World, one: Story) -> Iterator[str]:
     for event in one.events:
         assert start is not None
         yield f"  {(event.time - start).total_seconds():6.1f} s  {event.text}"
+    yield ""
+
+
+def _merges(finished: Finished) -> Iterator[str]:
+    merged = sorted((one.merged, one.ticket.item) for one in finished.stories if one.merged)
+    yield "Merged in this order: " + ", ".join(f"{item} at {event.time:%H:%M:%S}" for event, item in merged)
     yield ""
 
 

@@ -26,7 +26,8 @@ class Story:
     events: tuple[Event, ...]
     red: tuple[str, ...]
     criticised: tuple[str, ...]
-    pull_request: str
+    merged: Event | None = None
+    pull_request: str = ""
     """Its address."""
 
 
@@ -34,14 +35,20 @@ def story(world: World, ticket: Ticket) -> Story:
     """Blocks: it asks Gitea."""
     status = world.watched.status(ticket.item)
     events = [*_stages(status), *_deploys(world, ticket)]
-    red: list[str] = []
-    criticised: list[str] = []
-    if pull := status.get("pullRequest"):
-        repository = world.forge.repositories[project_of(ticket).repository]
-        read = PullRequestReader(world.gitea, repository, pull["number"])
-        events += read.events()
-        red, criticised = read.red, read.criticised
-    return Story(ticket, tuple(sorted(events)), tuple(red), tuple(criticised), (pull or {}).get("url", ""))
+    pull = status.get("pullRequest")
+    if not pull:
+        return Story(ticket, tuple(sorted(events)), (), ())
+    repository = world.forge.repositories[project_of(ticket).repository]
+    read = PullRequestReader(world.gitea, repository, pull["number"])
+    events += read.events()
+    return Story(
+        ticket,
+        tuple(sorted(events)),
+        red=tuple(read.red),
+        criticised=tuple(read.criticised),
+        merged=read.merged,
+        pull_request=pull["url"],
+    )
 
 
 def _stages(status: dict[str, Any]) -> Iterator[Event]:
@@ -62,18 +69,22 @@ def deploy_jobs(world: World, ticket: Ticket) -> list[dict[str, Any]]:
 
 
 class PullRequestReader:
+    """The other attributes are filled by `events`."""
+
     def __init__(self, gitea: Gitea, repository: Repository, number: int) -> None:
         self._gitea, self._repository, self._path = gitea, repository, f"{repository.path}/pulls/{number}"
         self._number = number
         self.red: list[str] = []
         self.criticised: list[str] = []
+        self.merged: Event | None = None
 
     def events(self) -> list[Event]:
         pull = self._gitea.api("GET", self._path)
         found = [Event(_time(pull["created_at"]), f"pull request #{self._number} opened")]
         if pull["merged"]:
-            merged = f"merged as {pull['merge_commit_sha'][:10]} by {pull['merged_by']['login']}"
-            found.append(Event(_time(pull["merged_at"]), merged))
+            text = f"merged as {pull['merge_commit_sha'][:10]} by {pull['merged_by']['login']}"
+            self.merged = Event(_time(pull["merged_at"]), text)
+            found.append(self.merged)
         return [*found, *self._ci(), *self._reviews()]
 
     def _ci(self) -> Iterator[Event]:

@@ -55,6 +55,15 @@ async def test_demo_without_ingress_ends_well(script: Script) -> None:
     assert script.leftovers() == []
 
 
+async def test_demo_out_of_time_says_why_and_keeps_the_logs(script: Script) -> None:
+    process = await script.start("--seconds", "4")
+    output, _ = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode == 1
+    for wanted in ("ET-2 is in created:\n", "EarlierItem", "The operator's last words:\n{", "All logs are kept in "):
+        assert wanted in output.decode()
+    assert [name for name in script.leftovers() if not name.startswith("conveyor-demo-logs-")] == []
+
+
 async def test_interrupted_demo_leaves_nothing_behind(script: Script) -> None:
     process = await script.start()
     assert process.stdout is not None
