@@ -209,6 +209,11 @@ def test_silence_of_ci_is_found_after_its_time_and_charged_to_nobody() -> None:
     assert (found.stalled, found.attempts) == (StalledReason.CI_SILENT, ())
 
 
+def test_a_new_commits_ci_has_a_time_of_its_own() -> None:
+    word = gate("ci_green", passed=False, head_sha=OTHER, checked_time=NOW - timedelta(hours=9))
+    assert decide_row(item(Stage.DEVELOPMENT, gates=(word,)), facts(statuses=())) == "waits CI"
+
+
 def test_a_stall_is_told_once() -> None:
     known = facts(pull=pull(state="closed"))
     first = settled(item(Stage.REVIEW), known)
