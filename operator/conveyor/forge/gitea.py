@@ -24,6 +24,8 @@ T = TypeVar("T")
 PAGE_SIZE = 50  # Gitea caps it there, silently
 MAX_PAGES = 200
 MAX_DIFF_BYTES = 20 * 2**20
+MAX_LIST_BYTES = 64 * 2**20
+"""All pages of a list together: each may be as large as any answer, and one forge must not take everybody's memory."""
 
 
 def connect(
@@ -215,8 +217,12 @@ class Gitea(Forge):
         """All pages. A short page is not always the last: what counts is the total, or an empty page."""
         address = self._repository + path(*segments)
         found: list[T] = []
+        left = MAX_LIST_BYTES
         for page in range(1, MAX_PAGES + 1):
             answer = await self._web.read("GET", address, params={**(params or {}), "limit": PAGE_SIZE, "page": page})
+            left -= len(answer.body)
+            if left < 0:
+                raise Unavailable(f"GET {address} has more than {MAX_LIST_BYTES} bytes")
             here = answer.parse(shape) or []
             found += here
             total = answer.headers.get("x-total-count", "")

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 PER_PAGE = 100
 MAX_PAGES = 200
+MAX_LIST_BYTES = 256 * 2**20
+"""All pages of a list together: each may be as large as any answer. Old servers put all of each ticket into a list."""
 NAMES = ("work-items", "issues")
 """The collection of tickets, newest name first; older servers know the last only."""
 
@@ -79,9 +81,14 @@ class PlaneApi:
         enough: Callable[[list[R]], bool],
     ) -> list[R]:
         rows: list[R] = []
+        left = MAX_LIST_BYTES
         asked = {"per_page": str(PER_PAGE), **params}
         for _ in range(MAX_PAGES):
-            page = (await self._read(where, params=asked)).parse(shape)
+            answer = await self._read(where, params=asked)
+            left -= len(answer.body)
+            if left < 0:
+                raise Unavailable(f"GET {where} has more than {MAX_LIST_BYTES} bytes")
+            page = answer.parse(shape)
             rows += page.results
             if not page.next_page_results or (rows and enough(rows)):
                 return rows

@@ -28,6 +28,11 @@ def text_of(markup: str, *, limit: int) -> str:
     return shortened(re.sub(r"\n{3,}", "\n\n", lines).strip(), limit)
 
 
+def line_of(text: str, *, limit: int) -> str:
+    """Plain text on one line, without control characters, cut to `limit` characters."""
+    return shortened(" ".join(text.translate(_CONTROL).split()), limit)
+
+
 def markup_of(text: str) -> str:
     """Plain text as HTML: everything escaped, a paragraph for each block, a break for each line."""
     plain = shortened(text.replace("\r\n", "\n").translate(_CONTROL).strip(), MAX_COMMENT_TEXT)

@@ -13,7 +13,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from conveyor.pipeline.facts import Ticket, TicketComment, TicketSummary, TrackerState
-from conveyor.tracker.plane_text import MAX_COMMENT_TEXT, MAX_TICKET_TEXT, shortened, text_of
+from conveyor.tracker.plane_text import MAX_COMMENT_TEXT, MAX_TICKET_TEXT, line_of, text_of
 
 MAX_NAME = 256
 
@@ -103,7 +103,7 @@ class FullItemRow(ItemRow):
         return Ticket(
             id=self.id,
             key=f"{identifier}-{self.sequence_id}",
-            name=shortened(" ".join(self.name.split()), MAX_NAME),
+            name=line_of(self.name, limit=MAX_NAME),
             text=text_of(self.description_html or "", limit=MAX_TICKET_TEXT),
             state_id=self.state or "",
             updated=self.updated_at,

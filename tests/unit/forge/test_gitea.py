@@ -180,6 +180,12 @@ async def test_list_without_end_is_given_up() -> None:
         await gitea(always(200, json=hooks(50))).hooks()
 
 
+async def test_list_of_too_many_bytes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conveyor.forge.gitea.MAX_LIST_BYTES", 5000)
+    with pytest.raises(Unavailable, match="more than 5000 bytes"):
+        await gitea(always(200, json=hooks(50))).hooks()
+
+
 async def test_null_for_an_empty_list_is_an_empty_list() -> None:
     assert await gitea(always(200, content=b"null")).statuses(SHA) == ()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.tracker.plane_text import MAX_MARKUP, markup_of, text_of
+from conveyor.tracker.plane_text import MAX_MARKUP, line_of, markup_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,10 @@ from conveyor.tracker.plane_text import MAX_MARKUP, markup_of, text_of
 )
 def test_markup_reads_as_text(markup: str, text: str) -> None:
     assert text_of(markup, limit=1000) == text
+
+
+def test_name_becomes_one_line_that_moves_no_cursor() -> None:
+    assert line_of(" a\x1b[2J\x9bb \n c\x00" + "d" * 20, limit=12) == "a[2Jb cdddd…"
 
 
 def test_long_text_is_cut_and_says_so() -> None:

@@ -180,6 +180,15 @@ async def test_list_that_never_ends_is_given_up(connect: Connect, seconds: Calla
         await connect(transport=answers({"/states/": endless}), budget=budget).states()
 
 
+async def test_list_of_too_many_bytes_is_given_up(
+    connect: Connect, seconds: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conveyor.tracker.plane_api.MAX_LIST_BYTES", 300)
+    endless = page({"id": "s", "name": "x", "group": "started"}, more=True)
+    with pytest.raises(Unavailable, match="more than 300 bytes"):
+        await connect(transport=answers({"/states/": endless}), budget=Budget(1000, clock=seconds)).states()
+
+
 async def test_answer_to_a_write_of_a_wrong_shape_is_ambiguous(connect: Connect) -> None:
     with pytest.raises(Ambiguous):
         await connect(transport=answers({"/i1/": []})).set_state("i1", "s1")
