@@ -19,6 +19,7 @@ def measure(report: Report, *, runs: int) -> None:
             store.say(f"run {number + 1} of {runs}, load {machine.load()[0]}")
             found = run_operator(plane, NAMESPACE, log=plane.directory / "operator.log", decisions=ITEMS)
             figures = (
+                ("process start to first decision on one", found["seconds_to_first"], "s"),
                 ("process start to first decision on all", found["seconds"], "s"),
                 ("operator CPU until then", found["end"]["cpu"], "s"),
                 ("resident memory then", found["memory"]["then"], "MiB"),

@@ -49,6 +49,8 @@ class Meter:
     """The longest time, in seconds, for which the event loop was not served."""
     begin: Moment | None = None
     """Just before the first status write of a WorkItem."""
+    first_decision: float = 0.0
+    """When the first item's first pass was over; monotonic."""
     end: Moment | None = None
     _decided: set[Key] = field(default_factory=set)
 
@@ -71,6 +73,7 @@ class Meter:
     def decided(self, key: Key) -> None:
         self.passes += 1
         self._decided.add(key)
+        self.first_decision = self.first_decision or time.monotonic()
         if len(self._decided) == self.decisions_expected and self.end is None:
             self._end()
 

@@ -14,7 +14,7 @@ from benchmarks.report import Report
 from conveyor.api.stages import Stage
 from tests.cluster.control_plane import ControlPlane
 
-ITEMS = 50
+ITEMS = 1000
 
 
 @dataclass(frozen=True)
