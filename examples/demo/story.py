@@ -39,7 +39,8 @@ def story(world: World, ticket: Ticket) -> Story:
     if not pull:
         return Story(ticket, tuple(sorted(events)), (), ())
     repository = world.forge.repositories[project_of(ticket).repository]
-    read = PullRequestReader(world.gitea, repository, pull["number"])
+    commits = f"{status['baseSHA']}...{status['headSHA']}"
+    read = PullRequestReader(world.gitea, repository, number=pull["number"], commits=commits)
     events += read.events()
     return Story(
         ticket,
@@ -69,11 +70,14 @@ def deploy_jobs(world: World, ticket: Ticket) -> list[dict[str, Any]]:
 
 
 class PullRequestReader:
-    """The other attributes are filled by `events`."""
+    """`commits` are its own, as `base...head`: Gitea itself has none for one that was marked as merged.
 
-    def __init__(self, gitea: Gitea, repository: Repository, number: int) -> None:
-        self._gitea, self._repository, self._path = gitea, repository, f"{repository.path}/pulls/{number}"
-        self._number = number
+    The other attributes are filled by `events`.
+    """
+
+    def __init__(self, gitea: Gitea, repository: Repository, *, number: int, commits: str) -> None:
+        self._gitea, self._repository, self._number, self._commits = gitea, repository, number, commits
+        self._path = f"{repository.path}/pulls/{number}"
         self.red: list[str] = []
         self.criticised: list[str] = []
         self.merged: Event | None = None
@@ -88,7 +92,7 @@ class PullRequestReader:
         return [*found, *self._ci(), *self._reviews()]
 
     def _ci(self) -> Iterator[Event]:
-        for commit in self._gitea.api("GET", f"{self._path}/commits", limit="50"):
+        for commit in self._gitea.api("GET", f"{self._repository.path}/compare/{self._commits}")["commits"]:
             path = f"{self._repository.path}/commits/{commit['sha']}/statuses"
             for status in self._gitea.api("GET", path, limit="50"):
                 if status["context"] == CONTEXT and status["status"] == "failure":

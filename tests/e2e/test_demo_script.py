@@ -56,7 +56,7 @@ async def test_demo_without_ingress_ends_well(script: Script) -> None:
 
 
 async def test_demo_out_of_time_says_why_and_keeps_the_logs(script: Script) -> None:
-    process = await script.start("--seconds", "4")
+    process = await script.start("--seconds", "8")
     output, _ = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 1
     for wanted in ("ET-2 is in created:\n", "EarlierItem", "The operator's last words:\n{", "All logs are kept in "):
