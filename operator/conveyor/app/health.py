@@ -10,7 +10,7 @@ from conveyor.cluster.protocol import Kind
 DEAF_SECONDS = 10.0
 """A watch that works reports a touch in milliseconds; this outlasts its planned reconnection."""
 RECONNECT_SECONDS = 30.0
-"""A watch that has lost its API server comes back within its longest backoff, 15 s, and a listing."""
+"""A watch that has lost its API server comes back within its longest backoff, 5 s, and a listing."""
 LAG_SECONDS = 5.0
 """An event loop held for so long renews no Lease in time."""
 LAG_REMEMBERED_SECONDS = 10.0
