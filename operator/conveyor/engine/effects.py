@@ -5,6 +5,7 @@ The order is the protocol's (design 7): intent on record, last look, effect; the
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from conveyor.engine.manifests import effect_job
 from conveyor.engine.world import World
 from conveyor.forge.protocol import Forge
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?&=%+-]{1,1000}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,16 @@ async def _cut_branch(world: World, item: WorkItem, repository: Repository, tran
 async def _open_pull_request(world: World, item: WorkItem, repository: Repository, _: Transition) -> Applied:
     forge = await world.connections.forge(repository)
     title = await _title(world, item, repository)
-    body = item.spec.source.url if item.spec.source is not None else ""
+    body = address(item.spec.source.url) if item.spec.source is not None else ""
     await forge.open_pull_request(
         head=item.status.branch or "", base=item.status.base_branch or "", title=f"{item.key}: {title}"[:250], body=body
     )
     return Applied("applied", 0.0)
+
+
+def address(url: str) -> str:
+    """An address that is one and nothing beside: anybody who may create items wrote it, and the forge reads Markdown."""
+    return url if _ADDRESS.fullmatch(url) else ""
 
 
 async def _title(world: World, item: WorkItem, repository: Repository) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.stages import Role
 from conveyor.api.workitem import ActiveRun, Transition, WaitingReason
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
@@ -136,7 +137,8 @@ class ItemReconciler:
             dependencies=settings.dependencies,
             dependencies_source=settings.dependencies_source,
             agent_logins=frozenset(logins.values()),
-            reviewer_login=logins.get("reviewer", ""),
+            agents_known=repository.spec.agent_credentials_secret_ref is None or set(logins) == set(Role),
+            reviewer_login=lanes.reviewer_login(logins),
         )
 
     # --- acting

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository
+from conveyor.api.stages import WRITERS, Role
 from conveyor.cluster.protocol import Key
 from conveyor.engine.cache import repository_key
 from conveyor.engine.records import ItemRecord, RepositoryRecord
@@ -27,7 +29,18 @@ def repository_of(world: World, record: ItemRecord) -> Repository | str:
     found = world.cache.repositories.get(repository_key(record))
     if found is None:
         return f"there is no Repository {record.repository} in namespace {record.key.namespace}"
-    return read_repository(found)
+    repository = read_repository(found)
+    return repository if isinstance(repository, str) else with_default_agents(repository, world)
+
+
+def with_default_agents(repository: Repository, world: World) -> Repository:
+    """With the operator's own agent for each role that the Repository names none for."""
+    own = {agent.role for agent in repository.spec.agents}
+    missing = tuple(agent for role, agent in world.settings.default_agents.items() if role not in own)
+    if not missing:
+        return repository
+    spec = repository.spec.model_copy(update={"agents": (*repository.spec.agents, *missing)})
+    return repository.model_copy(update={"spec": spec})
 
 
 def read_repository(record: RepositoryRecord) -> Repository | str:
@@ -95,3 +108,9 @@ def blockers(world: World, record: ItemRecord, ticket: Fact[Ticket | None]) -> B
     newest = (max(items, key=lambda item: (item.created, item.version)) for items in found.values() if items)
     names = tuple(sorted({item.key.name for item in newest} - {record.key.name}))
     return Blockers(blockers=names, blockers_without_item=sum(not items for items in found.values()))
+
+
+def reviewer_login(logins: Mapping[str, str]) -> str:
+    """The reviewer agent's login; empty where it is somebody's who writes the code that is to be reviewed."""
+    reviewer = logins.get(Role.REVIEWER, "")
+    return "" if reviewer in {logins.get(role) for role in WRITERS} else reviewer

@@ -129,7 +129,7 @@ class TrackerPoll:
                 self._world.telemetry.fact_learned("Plane", "poll")
                 self._hub.item_seen(stored)
             case Lost():
-                pass
+                logger.info("a started ticket's item is there already", extra={"item": name, "ticket": ticket.key})
             case Rejected(message):
                 logger.error("the API server refuses a new item", extra={"item": name, "error": message[:300]})
             case Uncertain(message):

@@ -154,6 +154,7 @@ class RepositoryReconciler:
             states=states,
             bad_credentials=bad,
             twin=twin,
+            logins=await self._world.connections.agent_logins(repository),
             agents=agents,
             hook_path=hook_path,
         )

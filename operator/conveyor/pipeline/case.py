@@ -89,7 +89,10 @@ class Policy:
     poll_seconds: float = 30.0
     """How often what reports nothing is read again."""
     agent_logins: frozenset[str] = frozenset()
+    agents_known: bool = True
+    """Whether `agent_logins` has all of them: who is not known to be an agent may be one."""
     reviewer_login: str = ""
+    """Empty where it is unknown or somebody's who also writes the code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,9 @@ def ci_green(case: Case) -> Word:
     gate = case.spec.gates.ci
     if gate.mode == "None":
         return NOT_CONFIGURED
+    if not gate.creators and not case.policy.agents_known:
+        text = "it is unknown which logins are agents: give their tokens read:user, or name gates.ci.creators"
+        return NotEvaluated(text, WaitingReason.FORGE)
     match case.facts.statuses:
         case Unknown() as unknown:
             return unreadable(unknown)

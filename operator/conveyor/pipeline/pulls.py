@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Effect, StalledReason
+from conveyor.api.workitem import Effect, StalledReason, WaitingReason
 from conveyor.pipeline.actions import Action, StopRun
-from conveyor.pipeline.case import Case, advanced, moved, settle, stall
+from conveyor.pipeline.case import Case, advanced, moved, settle, stall, wait
 from conveyor.pipeline.facts import JobFact, JobState, PullRequest
 
 BEFORE_MERGE = frozenset({Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING})
@@ -65,6 +65,11 @@ def merged_by_somebody(case: Case) -> Action | None:
         return None
     if case.status.active_run is not None and not run_is_gone(case):
         return StopRun(case.status.active_run, "the pull request was merged by somebody")
+    if not case.policy.agents_known:
+        text = (
+            f"#{pull.number} was merged by {pull.merged_by or 'somebody'}, and it is unknown whether that is an agent"
+        )
+        return wait(case, WaitingReason.FORGE, text, after=case.policy.poll_seconds)
     if pull.merged_by in case.policy.agent_logins:
         text = f"pull request #{pull.number} was merged by {pull.merged_by}, an agent: check it, then override to done"
         status = case.status.model_copy(update={"active_run": None, "transition": None})

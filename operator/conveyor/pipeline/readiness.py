@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from conveyor.api.annotations import Verb, requests
 from conveyor.api.fields import Condition
 from conveyor.api.objects import Repository
 from conveyor.api.repository import NotReadyReason, RepositorySpec, RepositoryStatus, TrackerSeen, WebhookStatus
-from conveyor.api.stages import Role
+from conveyor.api.stages import WRITERS, Role
 from conveyor.api.workitem import HandledRequest
 from conveyor.pipeline.facts import NOT_READ, Fact, ForgeSettings, HookState, Unknown
 from conveyor.pipeline.indication import StateMap
@@ -29,6 +30,8 @@ class Checks:
     states: Fact[StateMap | None] = NOT_READ
     bad_credentials: str = ""
     twin: str = ""
+    logins: Mapping[str, str] = field(default_factory=dict)
+    """Forge logins of the agents by role, as far as they are known."""
     agents: frozenset[Role] = field(default_factory=frozenset)
     hook_path: str = ""
     """What the address of our webhook ends with."""
@@ -39,7 +42,7 @@ Problem = tuple[NotReadyReason, str]
 
 def problem(spec: RepositorySpec, checks: Checks) -> Problem | None:
     """The first reason for which nothing is admitted; None where all is well."""
-    for check in (_unsupported, _twin, _credentials, _forge, _protection, _merge, _tracker, _agents):
+    for check in (_unsupported, _twin, _credentials, _forge, _reviewer, _protection, _merge, _tracker, _agents):
         found = check(spec, checks)
         if found is not None:
             return found
@@ -80,6 +83,18 @@ def _forge(spec: RepositorySpec, checks: Checks) -> Problem | None:
             return NotReadyReason.BAD_CREDENTIALS, f"the operator's token may not push to {where}: give it write access"
         case ForgeSettings():
             return None
+
+
+def _reviewer(_: RepositorySpec, checks: Checks) -> Problem | None:
+    """Nobody approves what they wrote themselves, nor what they are about to merge."""
+    login = checks.logins.get(Role.REVIEWER, "")
+    writers = {checks.logins.get(role, "") for role in WRITERS}
+    if isinstance(checks.settings, ForgeSettings):
+        writers.add(checks.settings.login)
+    if not login or login not in writers:
+        return None
+    text = f"the reviewer's token is {login}'s, who also writes or merges: give the reviewer a user of its own"
+    return NotReadyReason.BAD_CREDENTIALS, text
 
 
 def _protection(spec: RepositorySpec, checks: Checks) -> Problem | None:

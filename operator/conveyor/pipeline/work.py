@@ -87,6 +87,8 @@ def _wanted(case: Case) -> Action | str:
         return wait(case, WaitingReason.TRACKER, f"the ticket could not be read: {ticket.reason}", after=_poll(case))
     if isinstance(states, Unknown):
         return wait(case, WaitingReason.TRACKER, f"the states could not be read: {states.reason}", after=_poll(case))
+    if case.item.spec.source is not None and ticket.key != case.item.spec.source.key:
+        return Discard(f"its ticket is {ticket.key}, not {case.item.spec.source.key}")
     if ticket.state_id not in states.start_ids and not _is_ours(case, ticket):
         return Discard(f"ticket {ticket.key} is in no starting state")
     return ticket.name

@@ -68,7 +68,7 @@ class MemoryConnections(Connections):
         return self._memory_tracker if repository.spec.tracker is not None else None
 
     async def agent_logins(self, repository: Repository) -> Mapping[str, str]:
-        return {"developer": "developer-bot", "reviewer": REVIEWER}
+        return {role: REVIEWER if role is Role.REVIEWER else "developer-bot" for role in Role}
 
     def forget(self, repository: Key) -> None:
         return

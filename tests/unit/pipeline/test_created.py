@@ -52,6 +52,12 @@ def needs(*states: DependencyState) -> tuple[DependencyFact, ...]:
 
 
 ROWS: tuple[Row, ...] = (
+    (
+        "an item that names another ticket's key is nobody's",
+        OF_TICKET,
+        started(ticket=ticket("To Analyse", key="ET-7")),
+        "Discard",
+    ),
     ("an item without a stage begins in created", item(None), facts(), "-> created"),
     ("with the lane free the branch is intended", CREATED, FREE, "intends CutBranch"),
     ("an earlier item goes first", CREATED, held(first=False), "waits EarlierItem"),

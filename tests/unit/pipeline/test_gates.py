@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from conveyor.api.stages import Stage
@@ -24,6 +26,7 @@ from tests.unit.pipeline.builders import (
     CHANGE,
     DEVELOPER,
     HEAD,
+    POLICY,
     REVIEWER,
     case,
     facts,
@@ -189,3 +192,10 @@ def test_a_word_has_no_truth_value(given: Word) -> None:
 
 def test_every_gate_to_leave_a_stage_exists() -> None:
     assert {name for names in GATES_TO_LEAVE.values() for name in names} == set(GATES)
+
+
+def test_a_login_that_may_be_an_agents_turns_nothing_green() -> None:
+    unsure = replace(POLICY, agents_known=False)
+    assert word(ci_green(case(item(Stage.DEVELOPMENT), policy=unsure))) == "open"
+    named = repository(gates={"ci": {"creators": ["ci-bot"]}})
+    assert isinstance(ci_green(case(item(Stage.DEVELOPMENT), of=named, policy=unsure)), Passed)

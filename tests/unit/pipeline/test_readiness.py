@@ -1,0 +1,157 @@
+"""Readiness: what keeps a Repository from being Ready, one reason a row, and what its status says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from conveyor.api.objects import Repository
+from conveyor.api.repository import Freeze, RepositoryStatus
+from conveyor.api.stages import Role
+from conveyor.pipeline.facts import ForgeSettings, HookState, Unknown
+from conveyor.pipeline.indication import resolve
+from conveyor.pipeline.readiness import Checks, judged, problem
+from tests.unit.pipeline.builders import NOW, STATES, repository
+
+PATH = "/webhooks/gitea/shop/shop"
+HOOK = HookState(url=f"https://hooks.example{PATH}", active=True, events=frozenset({"push", "pull_request", "status"}))
+SETTINGS = ForgeSettings(
+    login="conveyor",
+    default_branch="main",
+    can_push=True,
+    allow_fast_forward=True,
+    allow_rebase_update=True,
+    allow_manual_merge=True,
+    protected=True,
+)
+TRACKER = {
+    "url": "https://plane.example",
+    "workspace": "acme",
+    "projectID": "p",
+    "identifier": "ET",
+    "credentialsSecretRef": {"name": "plane"},
+}
+GOOD = Checks(
+    settings=SETTINGS,
+    hooks=(HOOK,),
+    identifier="ET",
+    states=STATES,
+    logins={role: "critic" if role is Role.REVIEWER else "builder" for role in Role},
+    agents=frozenset(Role),
+    hook_path=PATH,
+)
+WHOLE = repository(tracker=TRACKER, gates={"approval": {"analysis": "Person", "deploy": "Person"}})
+AWAY = Unknown("no connection")
+
+
+def checks(**fields: Any) -> Checks:
+    return replace(GOOD, **fields)
+
+
+def settings(**fields: Any) -> Checks:
+    return checks(settings=replace(SETTINGS, **fields))
+
+
+def test_with_all_well_it_is_ready() -> None:
+    assert problem(WHOLE.spec, GOOD) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "says"),
+    [
+        (checks(twin="shop/older"), "Twin", "shop/older"),
+        (checks(bad_credentials="Secret forge has no key token"), "BadCredentials", "no key token"),
+        (checks(settings=AWAY), "Unreachable", "no connection"),
+        (settings(can_push=False), "BadCredentials", "may not push"),
+        (checks(logins={**GOOD.logins, Role.REVIEWER: "builder"}), "BadCredentials", "a user of its own"),
+        (checks(logins={**GOOD.logins, Role.REVIEWER: "conveyor"}), "BadCredentials", "a user of its own"),
+        (settings(protected=False, unprotected_reason="dev may push"), "Unprotected", "dev may push"),
+        (settings(allow_fast_forward=False), "MergeNotAllowed", "fast-forward-only"),
+        (settings(allow_rebase_update=False), "MergeNotAllowed", "rebase"),
+        (settings(allow_manual_merge=False), "MergeNotAllowed", "manually merged"),
+        (checks(identifier="OPS"), "StatesMissing", "found OPS"),
+        (checks(identifier=AWAY), "Unreachable", "no connection"),
+        (checks(states=AWAY), "Unreachable", "no connection"),
+        (checks(states=resolve((), {})), "StatesMissing", "approved"),
+        (checks(agents=frozenset(Role) - {Role.TESTER}), "AgentMissing", "tester"),
+    ],
+)
+def test_what_is_wrong_is_named(found: Checks, reason: str, says: str) -> None:
+    given = problem(WHOLE.spec, found)
+    assert given is not None
+    assert (given[0].value, says in given[1]) == (reason, True), given
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"gates": {"image": {"enabled": True}}}, "gates.image"),
+        ({"gates": {"coverage": {"enabled": True}}}, "gates.coverage"),
+        ({"staging": {"template": {"spec": {}}}}, "staging"),
+        ({"deploy": {"rollbackTemplate": {"spec": {}}}}, "deploy.rollbackTemplate"),
+        ({"monitor": {"probes": [{"url": "https://shop.example/healthz"}]}}, "monitor"),
+    ],
+)
+def test_what_this_version_cannot_do_is_not_begun(spec: dict[str, Any], says: str) -> None:
+    given = problem(repository(**spec).spec, GOOD)
+    assert given is not None
+    assert (given[0].value, says in given[1]) == ("NotYetSupported", True)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "says"),
+    [
+        ((), "is missing"),
+        ((replace(HOOK, active=False),), "is not active"),
+        ((replace(HOOK, events=frozenset({"push", "status"})),), "pull_request"),
+        (AWAY, "no connection"),
+    ],
+)
+def test_unhealthy_webhook_is_told_and_stops_nothing(hooks: Any, says: str) -> None:
+    status = judged(WHOLE, checks(hooks=hooks), now=NOW)
+    healthy, ready = status.condition("WebhooksHealthy"), status.condition("Ready")
+    assert healthy is not None
+    assert ready is not None
+    assert (healthy.status, says in healthy.message, ready.status) == ("False", True, "True")
+
+
+def test_unchanged_judgement_is_no_write() -> None:
+    first = judged(WHOLE, GOOD, now=NOW)
+    again = judged(WHOLE.model_copy(update={"status": first}), GOOD, now=NOW + timedelta(hours=1))
+    assert again == first
+
+
+def test_start_states_stay_known_while_the_tracker_is_away() -> None:
+    first = judged(WHOLE, GOOD, now=NOW)
+    away = judged(WHOLE.model_copy(update={"status": first}), checks(states=AWAY), now=NOW)
+    assert away.tracker == first.tracker
+    assert first.tracker is not None
+    assert first.tracker.start_state_ids == tuple(sorted(STATES.start_ids))
+
+
+def frozen() -> Repository:
+    freezes = (Freeze(id="auto-1", reason="the deploy failed", item="shop-et-1", since_time=NOW),)
+    return WHOLE.model_copy(update={"status": RepositoryStatus(freezes=freezes)})
+
+
+def asked(request: str) -> RepositoryStatus:
+    whole = frozen()
+    metadata = whole.metadata.model_copy(update={"annotations": {"request.conveyor.dev/unfreeze": request}})
+    return judged(whole.model_copy(update={"metadata": metadata}), GOOD, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("request_", "result", "stands"),
+    [
+        ("r1 by=anna auto-1", "Accepted", False),
+        ("r1 by=anna all", "Accepted", False),
+        ("r1 by=anna auto-2", "Refused: no automatic freeze auto-2 stands", True),
+    ],
+)
+def test_unfreeze_clears_the_freeze_it_names(request_: str, result: str, *, stands: bool) -> None:
+    status = asked(request_)
+    assert [entry.result for entry in status.handled_requests] == [result]
+    assert (status.effective_freeze is not None) == stands
