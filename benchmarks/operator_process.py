@@ -87,8 +87,9 @@ async def measure(plan: Plan) -> dict[str, Any]:
         for task in (lag, finished):
             task.cancel()
         stop.set()
-        await running
+        await asyncio.wait({running})
     if not in_time:
+        running.result()
         raise TimeoutError(f"not finished in {TIME_LIMIT:.0f} s: {meter.progress()}")
     return _result(plan, meter, memory)
 

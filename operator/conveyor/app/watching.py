@@ -95,7 +95,7 @@ def _connection_info(access: Access) -> kopf.ConnectionInfo:
 
 
 class _AllTasks(Collection["asyncio.Task[Any]"]):
-    """What kopf is to leave alone at its end: it takes all tasks begun after its own start for its own (kopf 1.45.2)."""
+    """What kopf is to leave alone at its end: it takes all tasks begun after its start for its own (1.45.2)."""
 
     def __contains__(self, task: object) -> bool:
         return True

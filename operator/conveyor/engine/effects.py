@@ -85,7 +85,7 @@ async def _open_pull_request(world: World, item: WorkItem, repository: Repositor
 
 
 def address(url: str) -> str:
-    """An address that is one and nothing beside: anybody who may create items wrote it, and the forge reads Markdown."""
+    """An address and nothing beside: whoever may create items wrote it, and the forge reads Markdown."""
     return url if _ADDRESS.fullmatch(url) else ""
 
 

@@ -51,11 +51,7 @@ FULL = item(
 )
 
 
-async def test_a_full_item_is_shown_with_all_its_parts() -> None:
-    result = await command(MemoryApi([FULL], [repository()]), "show shop-et-17")
-    assert (
-        result.output
-        == f"""\
+FULL_TEXT = f"""\
 Name         shop-et-17
 Namespace    team
 Key          ET-17
@@ -116,7 +112,11 @@ Requests answered
 VERB    ID   AGE   RESULT
 retry   r1   6m    Accepted
 """
-    )
+
+
+async def test_a_full_item_is_shown_with_all_its_parts() -> None:
+    result = await command(MemoryApi([FULL], [repository()]), "show shop-et-17")
+    assert result.output == FULL_TEXT
 
 
 async def test_parts_that_are_not_there_are_left_out() -> None:
