@@ -31,6 +31,7 @@ from conveyor.forge import gitea
 from conveyor.tracker import plane
 
 SETTLE_SECONDS = 5.0
+STOP_SECONDS = 60.0
 TIME_LIMIT = 900.0
 
 
@@ -87,7 +88,8 @@ async def measure(plan: Plan) -> dict[str, Any]:
         for task in (lag, finished):
             task.cancel()
         stop.set()
-        await asyncio.wait({running})
+        with contextlib.suppress(asyncio.CancelledError):  # kopf may cancel, at its end, tasks that are not its own
+            await asyncio.wait({running}, timeout=STOP_SECONDS)
     if not in_time:
         running.result()
         raise TimeoutError(f"not finished in {TIME_LIMIT:.0f} s: {meter.progress()}")
