@@ -34,6 +34,8 @@ GOOD_SETTINGS = ForgeSettings(
 class MemoryForge(Forge):
     def __init__(self, on_effect: Callable[[], None] | None = None) -> None:
         self.calls = Calls(on_effect)
+        self.refusal: OutsideError | None = None
+        """What each attempt at a branch is answered."""
         self.forge_settings: ForgeSettings | OutsideError = GOOD_SETTINGS
         first = _sha("", "README.md", 0)
         self.commits = {first: Commit("", frozenset({"README.md"}))}
@@ -131,6 +133,8 @@ class MemoryForge(Forge):
 
     async def create_branch(self, branch: str, *, at: str) -> None:
         def act() -> tuple[str, ...]:
+            if self.refusal is not None:
+                raise self.refusal
             if branch in self.branches:
                 raise Conflict(f"{branch} exists")
             self.branches[branch] = at

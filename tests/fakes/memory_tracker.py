@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from conveyor.pipeline.facts import Ticket, TicketComment, TicketSummary, TrackerState
 from conveyor.tracker.protocol import Tracker
+from conveyor.web.errors import Unavailable
 from tests.fakes.memory_faults import Calls
 
 STATES = {
@@ -32,6 +33,11 @@ class MemoryTracker(Tracker):
     states_of: dict[str, str] = field(default_factory=lambda: dict(STATES))
     tickets: dict[str, Ticket] = field(default_factory=dict)
     said: dict[str, list[TicketComment]] = field(default_factory=dict)
+
+    unreadable: int = 0
+    """How many reads of a ticket go wrong."""
+    refusal: Exception | None = None
+    """What listings are answered."""
 
     def __post_init__(self) -> None:
         self.calls = Calls(self.on_effect)
@@ -70,6 +76,9 @@ class MemoryTracker(Tracker):
 
     async def ticket(self, issue_id: str) -> Ticket | None:
         await self.calls.read()
+        if self.unreadable:
+            self.unreadable -= 1
+            raise Unavailable("the ticket cannot be read now")
         return self.tickets.get(issue_id)
 
     async def comments(self, issue_id: str) -> tuple[TicketComment, ...]:
@@ -78,6 +87,8 @@ class MemoryTracker(Tracker):
 
     async def changed_since(self, watermark: str) -> tuple[TicketSummary, ...]:
         await self.calls.read()
+        if self.refusal is not None:
+            raise self.refusal
         found = [
             TicketSummary(ticket.id, ticket.key, ticket.state_id, ticket.updated)
             for ticket in self.tickets.values()

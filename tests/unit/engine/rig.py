@@ -4,6 +4,7 @@ A rig is what outlives a process: the store, the forge, the tracker, time. `boot
 but what a listing tells it. Time moves only when there is nothing to do.
 """
 
+import asyncio
 import heapq
 import secrets
 from collections.abc import Iterator, Mapping
@@ -110,7 +111,7 @@ class Process:
     """The operator's memory, gone with it."""
 
     def __init__(self, rig: "Rig", settings: EngineSettings) -> None:
-        self.told = rig.told
+        self.told, self._workers = rig.told, rig.workers
         self.cache = Cache()
         self.world = World(
             cluster=rig.cluster,
@@ -126,7 +127,7 @@ class Process:
         self._due: dict[Work | Key, float] = {}
         slots = Slots(self.cache, limit=settings.max_concurrent_runs)
         self.hub = Hub(self.cache, self.add, slots=slots, telemetry=rig.told)
-        self.hub.also_tell(lambda change: self._ticket(change.new))
+        self.hub.also_tell(lambda change: self._ticket(change.new or change.old))
         events = EventRecorder(self.world)
         exists = self.cache.repositories.get
         mirror = SecretMirror(rig.cluster, Key("conveyor", "ingress"), exists=lambda key: exists(key) is not None)
@@ -171,13 +172,24 @@ class Process:
         return min(self._queue[0][0] if self._queue else float("inf"), self._next_poll)
 
     async def step(self) -> None:
-        """One pass over whatever is due first."""
+        """One pass over whatever is due first; several at once where there are more workers than one."""
         if self._next_poll <= self.seconds():
             self._next_poll = self.seconds() + POLL_SECONDS
             await self.poll.round()
             return
-        _, _, work = heapq.heappop(self._queue)
-        del self._due[work]
+        await asyncio.gather(*(self._pass(work) for work in self._take()))
+
+    def _take(self) -> list[Work | Key]:
+        """What is due now, as many at once as there are workers."""
+        taken: list[Work | Key] = []
+        while len(taken) < self._workers and self._queue and self._queue[0][0] <= self.seconds():
+            due, _, work = heapq.heappop(self._queue)
+            if self._due.get(work) == due:
+                del self._due[work]
+                taken.append(work)
+        return taken
+
+    async def _pass(self, work: Work | Key) -> None:
         match await self._reconcile(work):
             case Again(after):
                 self.add(work, after)
@@ -194,8 +206,9 @@ class Process:
 
 
 class Rig:
-    def __init__(self, **settings: Any) -> None:
-        self.clock = ManualClock()
+    def __init__(self, *, workers: int = 1, **settings: Any) -> None:
+        """A process is killed cleanly only where it has one worker."""
+        self.clock, self.workers = ManualClock(), workers
         self.told = Told()
         self.cluster = MemoryCluster(self.clock, on_change=self._changed)
         self.forge = MemoryForge(self._wrote)

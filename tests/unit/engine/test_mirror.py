@@ -1,65 +1,103 @@
-"""The Secret with everybody's webhook secrets: what one Repository names must not close the others' paths."""
+"""The Secret that the ingress mounts: each Repository's own entries, nobody else's, and none of those that are gone."""
 
 import json
-from typing import Any
+
+import pytest
 
 from conveyor.api.objects import Repository
-from conveyor.cluster.protocol import JSONObject, Key
-from conveyor.engine.mirror import MAX_SECRET, SecretMirror
+from conveyor.cluster.protocol import Key
+from conveyor.engine.mirror import SecretMirror
 from tests.fakes.memory_cluster import MemoryCluster
-from tests.unit.pipeline import builders
+from tests.unit.engine.objects import repository
+from tests.unit.engine.rig import TRACKER
 
 TARGET = Key("conveyor", "ingress")
-HOOK = {"webhookSecretRef": {"name": "hook"}}
-FORGE: JSONObject = {
-    "url": "https://git.example",
-    "owner": "shop",
-    "name": "cart",
-    "credentialsSecretRef": {"name": "forge"},
-} | HOOK
-PROJECT = "5f3c1c9a-7d6e-4a51-9a57-0c4c1f0a2b11"
+PROJECT = TRACKER["projectID"]
 
 
-def repository(**tracker: Any) -> Repository:
-    whole = {
-        "url": "https://plane.example",
-        "workspace": "acme",
-        "projectID": PROJECT,
-        "identifier": "ET",
-        "credentialsSecretRef": {"name": "plane"},
-    }
-    return builders.repository(forge=FORGE, tracker=whole | HOOK | tracker)
+class Bench:
+    def __init__(self) -> None:
+        self.cluster = MemoryCluster()
+        self.present: set[Key] = set()
+        self.mirror = SecretMirror(self.cluster, TARGET, exists=self.present.__contains__)
+
+    def repository(self, name: str, *, project: str = "", hook: str = "hook") -> Repository:
+        reference = {"webhookSecretRef": {"name": hook}} if hook else {}
+        forge = {"url": "https://git.test", "owner": "acme", "name": name, "credentialsSecretRef": {"name": "git"}}
+        spec = {"forge": forge | reference}
+        if project:
+            spec["tracker"] = TRACKER | {"projectID": project} | reference
+        self.present.add(Key("team", name))
+        return Repository.model_validate(repository(name, spec=spec))
+
+    @property
+    def stored(self) -> dict[str, dict[str, str]]:
+        return {name: json.loads(text) for name, text in self.cluster.secrets.get(TARGET, {}).items()}
 
 
-def mirror(cluster: MemoryCluster) -> SecretMirror:
-    return SecretMirror(cluster, TARGET, exists=lambda _: True)
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.cluster.secrets[Key("team", "hook")] = {"secret": "s3cret\n", "previous": "old\n"}
+    return bench
 
 
-def cluster_with(**secret: str) -> MemoryCluster:
-    cluster = MemoryCluster()
-    cluster.secrets[Key("shop", "hook")] = secret
-    return cluster
+async def test_each_registration_has_its_secrets_without_the_line_break_of_an_editor(bench: Bench) -> None:
+    assert await bench.mirror.update(bench.repository("shop", project=PROJECT)) == ""
+    both = {"current": "s3cret", "previous": "old"}
+    assert bench.stored == {"gitea.team.shop": both, f"plane.team.{PROJECT}": both | {"repository": "shop"}}
 
 
-async def test_secret_is_mirrored_for_forge_and_tracker_without_its_line_break() -> None:
-    cluster = cluster_with(secret="s3cret\n", previous="old")
-    assert await mirror(cluster).update(repository()) == ""
-    found = {name: json.loads(text) for name, text in cluster.secrets[TARGET].items()}
-    assert found == {
-        "gitea.shop.shop": {"current": "s3cret", "previous": "old"},
-        f"plane.shop.{PROJECT}": {"current": "s3cret", "previous": "old", "repository": "shop"},
-    }
+async def test_second_update_writes_nothing(bench: Bench) -> None:
+    shop = bench.repository("shop")
+    await bench.mirror.update(shop)
+    written = len(bench.cluster.writes)
+    await bench.mirror.update(shop)
+    assert len(bench.cluster.writes) == written
 
 
-async def test_project_id_that_no_key_can_hold_is_left_out() -> None:
-    cluster = cluster_with(secret="s3cret")
-    assert "projectID" in await mirror(cluster).update(repository(projectID="../etc passwd"))
-    assert set(cluster.secrets[TARGET]) == {"gitea.shop.shop"}
+@pytest.mark.parametrize(
+    ("values", "missing"), [(None, "Secret hook is missing"), ({"secret": " \n"}, "Secret hook has no key secret")]
+)
+async def test_secret_that_is_missing_or_empty_is_named_and_closes_the_path(
+    bench: Bench, values: dict[str, str] | None, missing: str
+) -> None:
+    shop = bench.repository("shop")
+    await bench.mirror.update(shop)
+    del bench.cluster.secrets[Key("team", "hook")]
+    if values is not None:
+        bench.cluster.secrets[Key("team", "hook")] = values
+    assert await bench.mirror.update(shop) == missing
+    assert bench.stored == {}
 
 
-async def test_secret_that_would_fill_the_mirror_is_left_out() -> None:
-    cluster = cluster_with(secret="s" * (MAX_SECRET + 1))
-    missing = await mirror(cluster).update(repository())
-    assert f"{MAX_SECRET} characters at most" in missing
-    assert "sss" not in missing
-    assert cluster.secrets[TARGET] == {}
+async def test_repositories_keep_out_of_each_others_entries(bench: Bench) -> None:
+    await bench.mirror.update(bench.repository("shop"))
+    await bench.mirror.update(bench.repository("sh.op", project=PROJECT))
+    await bench.mirror.update(bench.repository("shop"))
+    assert sorted(bench.stored) == ["gitea.team.sh.op", "gitea.team.shop", f"plane.team.{PROJECT}"]
+
+
+async def test_tracker_taken_out_of_the_spec_closes_its_path(bench: Bench) -> None:
+    await bench.mirror.update(bench.repository("shop", project=PROJECT))
+    await bench.mirror.update(bench.repository("shop"))
+    assert sorted(bench.stored) == ["gitea.team.shop"]
+
+
+async def test_entries_of_repositories_that_are_gone_go_with_them(bench: Bench) -> None:
+    await bench.mirror.update(bench.repository("shop", project=PROJECT))
+    await bench.mirror.update(bench.repository("cart"))
+    bench.present.discard(Key("team", "shop"))
+    await bench.mirror.forget_the_gone()
+    assert sorted(bench.stored) == ["gitea.team.cart"]
+
+
+async def test_entries_of_nobody_go(bench: Bench) -> None:
+    bench.cluster.secrets[TARGET] = {"gitea.team.old": "{}", "plane.team.x": "no JSON", "stray": "x"}
+    await bench.mirror.update(bench.repository("cart"))
+    assert sorted(bench.stored) == ["gitea.team.cart"]
+
+
+async def test_secret_is_made_though_nobody_has_hooks_so_that_the_ingress_can_mount_it(bench: Bench) -> None:
+    await bench.mirror.update(bench.repository("shop", hook=""))
+    assert bench.cluster.secrets[TARGET] == {}

@@ -216,8 +216,9 @@ async def test_cycle_of_three_is_found_by_all_and_opened_for_all() -> None:
     assert {rig.stage(key) for key in keys} == {"done"}
 
 
-async def test_more_items_than_slots_all_get_their_turn_and_never_more_at_once() -> None:
-    rig = Rig(max_concurrent_runs=2, serial_gate=False)
+@pytest.mark.parametrize("workers", [1, 8])
+async def test_more_items_than_slots_all_get_their_turn_and_never_more_at_once(workers: int) -> None:
+    rig = Rig(workers=workers, max_concurrent_runs=2, serial_gate=False)
     rig.repository()
     rig.repository("other", maxConcurrentRuns=1)
     keys = [rig.item(f"a{number}", title=f"a{number}") for number in range(3)]

@@ -1,0 +1,98 @@
+"""The last look before an effect, and its answer: a hint when to read, never a result."""
+
+import pytest
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.cluster.protocol import Key, Kind
+from conveyor.engine import effects
+from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
+from tests.fakes.memory_faults import CallFault
+from tests.unit.engine.rig import SHOP, Process, Rig
+
+
+async def at_the_intent() -> tuple[Rig, Process, Key]:
+    """An item whose branch is about to be cut."""
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    for _ in range(20):
+        rig.forge.calls.fail_next("create_branch", CallFault.UNAVAILABLE)
+    await rig.run(until=2)
+    rig.forge.calls._faults.clear()
+    assert rig.process is not None
+    return rig, rig.process, item
+
+
+async def apply(rig: Rig, process: Process, whole: WorkItem) -> effects.Applied:
+    """As a pass does that has read this item."""
+    repository = Repository.model_validate(rig.cluster.store.object(Kind.REPOSITORY, SHOP))
+    assert whole.status.transition is not None
+    return await effects.apply(process.world, whole, repository, whole.status.transition)
+
+
+async def test_intent_that_is_ours_is_carried_out() -> None:
+    rig, process, item = await at_the_intent()
+    assert (await apply(rig, process, rig.whole(item))).result == "applied"
+    assert rig.status(item)["branch"] in rig.forge.branches
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"holder": "process-2"}, {"fencingToken": 99}, {"id": "another"}],
+    ids=["another owner", "a raised token", "another intent"],
+)
+async def test_intent_that_is_no_longer_ours_is_left_alone(change: dict[str, object]) -> None:
+    rig, process, item = await at_the_intent()
+    mine = rig.whole(item)
+    rig.cluster.store.set_status(Kind.WORKITEM, item, {"transition": change})
+    applied = await apply(rig, process, mine)
+    assert applied.result == "superseded"
+    assert list(rig.forge.branches) == ["main"]
+
+
+async def test_intent_of_a_namesake_is_left_alone() -> None:
+    rig, process, item = await at_the_intent()
+    mine = rig.whole(item)
+    rig.cluster.store.edit(Kind.WORKITEM, item, {"metadata": {"uid": "another"}})
+    assert (await apply(rig, process, mine)).result == "superseded"
+
+
+async def test_pass_that_was_overtaken_takes_what_is_there_and_does_not_spin() -> None:
+    rig, process, item = await at_the_intent()
+    rig.cluster.store.on_change = None  # its watch is late
+    rig.cluster.store.set_status(Kind.WORKITEM, item, {"transition": {"holder": "process-2"}})
+    await process.items.reconcile(item)
+    record = process.cache.items.get(item)
+    assert record is not None
+    assert str(record.version) == rig.cluster.store.object(Kind.WORKITEM, item)["metadata"]["resourceVersion"]
+
+
+ANSWERS: list[tuple[OutsideError, str]] = [
+    (Conflict("exists"), "conflict"),
+    (Refused("no"), "refused"),
+    (NotFound("gone"), "refused"),
+    (Unavailable("down"), "unavailable"),
+    (Ambiguous("lost"), "unknown"),
+    (RateLimited("slow down", until_seconds=30), "unavailable"),
+]
+
+
+@pytest.mark.parametrize(("error", "result"), ANSWERS, ids=lambda it: type(it).__name__)
+async def test_answer_says_when_to_read_and_never_at_once_again(error: OutsideError, result: str) -> None:
+    rig, process, item = await at_the_intent()
+    rig.forge.refusal = error
+    applied = await apply(rig, process, rig.whole(item))
+    assert applied.result == result
+    assert applied.after > 0 or applied.refusal
+
+
+async def test_refusal_is_shown_to_people_and_the_effect_tried_again() -> None:
+    rig, _, item = await at_the_intent()
+    rig.forge.refusal = Refused("POST branches: 403 the token may not")
+    await rig.run(until=20)
+    reason, message = rig.waiting(item)
+    assert reason == "Admission"
+    assert "403 the token may not" in message
+    rig.forge.refusal = None
+    await rig.run(item)
+    assert rig.stage(item) == "done"
