@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from traceback import extract_tb
 from typing import Generic, TypeVar
@@ -17,6 +17,9 @@ from conveyor.engine.workqueue import QueueShutDownError, WorkQueue
 logger = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
+
+AT_ONCE = 200
+"""Passes in a row without a wait after which a key is slowed down: a circle must not take the forge's time."""
 
 Reconcile = Callable[[K], Awaitable[Outcome]]
 OnError = Callable[[K, BaseException], None]
@@ -53,6 +56,8 @@ class _Worker(Generic[K]):
     on_outcome: OnOutcome[K]
     time_limit: float
     clock: Callable[[], float]
+    at_once: dict[K, int] = field(default_factory=dict)
+    """How often in a row a key was to be looked at again without a wait; it holds no key that rests."""
 
     async def run(self) -> None:
         while True:
@@ -94,15 +99,25 @@ class _Worker(Generic[K]):
         return Retry(text or name)
 
     def _settle(self, key: K, outcome: Outcome) -> None:
+        if not isinstance(outcome, Again) or outcome.after > 0:
+            self.at_once.pop(key, None)
         match outcome:
             case Done() | Person():
                 self.queue.forget(key)
-            case Again(after):
+            case Again(after) if after > 0 or self._may_go_on(key):
                 self.queue.forget(key)
                 self.queue.add_after(key, after)
+            case Again():
+                seconds = self.queue.retry(key)
+                logger.warning("a key goes round in circles", extra={"key": str(key), "seconds": seconds})
             case Retry(error):
                 seconds = self.queue.retry(key)
                 logger.warning("reconcile is retried", extra={"key": str(key), "error": error, "seconds": seconds})
+
+    def _may_go_on(self, key: K) -> bool:
+        """A pass that takes a step asks for the next at once; nothing has that many steps to take without a wait."""
+        count = self.at_once[key] = self.at_once.get(key, 0) + 1
+        return count <= AT_ONCE
 
 
 def _is_being_cancelled() -> bool:

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
-from conveyor.engine.workers import run_workers
+from conveyor.engine.workers import AT_ONCE, run_workers
 from conveyor.engine.workqueue import WorkQueue
 from tests.fakes.timers import ManualTime, settle
 
@@ -101,6 +101,29 @@ async def test_key_comes_back_after_the_time_it_asked_for(pool: Pool) -> None:
         pool.time.advance(1)
         await settle()
     assert (early, len(pool.outcomes)) == (1, 2)
+
+
+async def test_key_that_goes_round_in_circles_is_slowed_down(pool: Pool) -> None:
+    pool.queue.add("a")
+    async with pool.running(always(Again(0.0))):
+        for _ in range(2 * AT_ONCE):
+            await settle()
+        assert len(pool.outcomes) == AT_ONCE + 1
+        assert pool.queue.delayed == 1
+
+
+async def test_key_that_waits_in_between_goes_in_no_circle(pool: Pool) -> None:
+    outcomes = [outcome for _ in range(AT_ONCE) for outcome in (Again(0.0), Again(1.0))]
+
+    async def reconcile(_: str) -> Outcome:
+        return outcomes.pop(0) if outcomes else Done()
+
+    pool.queue.add("a")
+    async with pool.running(reconcile):
+        for _ in range(2 * AT_ONCE):
+            await settle()
+            pool.time.advance(1.0)
+    assert len(pool.outcomes) == 2 * AT_ONCE + 1
 
 
 async def test_outcome_is_reported_with_the_time_the_pass_took(pool: Pool) -> None:
