@@ -9,6 +9,7 @@ from conveyor.api.stages import WRITERS
 from conveyor.api.workitem import ActiveRun
 from conveyor.pipeline.facts import ForgeReview, Ticket, TicketComment
 
+MAX_TITLE, MAX_URL = 1024, 2048
 MAX_DESCRIPTION = 32 * 1024
 MAX_COMMENTS = 16 * 1024
 MAX_REASON = 6 * 1024
@@ -40,11 +41,11 @@ def build_task(
         base_branch=status.base_branch or "",
         base_sha=status.base_sha or "",
         documents=document_folder(item.key),
-        title=ticket.name if ticket is not None else item.spec.title or "",
+        title=(ticket.name if ticket is not None else item.spec.title or "")[:MAX_TITLE],
         description=(ticket.text if ticket is not None else item.spec.description or "")[:MAX_DESCRIPTION],
         reason="" if judges else _reason(run.reason, reviews)[:MAX_REASON],
         links=TaskLinks(
-            ticket=ticket.url if ticket is not None else "",
+            ticket=ticket.url[:MAX_URL] if ticket is not None else "",
             pull_request=pull.url if pull is not None else "",
             repository=f"{repository.spec.forge.url.rstrip('/')}/{repository.spec.forge.owner}/{repository.spec.forge.name}",
         ),

@@ -1,108 +1,213 @@
-"""The Jobs as built, where a Repository's own pod template wants something else than we do."""
+"""The Jobs: what a cluster under the restricted policy takes, what an agent never gets, what no setting replaces.
 
-import json
+| property | of |
+|---|---|
+| one try, no restart, no service account token, restricted security, resources | every run |
+| no forge token, no run token, no task source | the agent's container |
+| our variables win over the Repository's | agent and effect containers |
+| finalizer, no owner, template of the Repository | effects |
+"""
+
 from typing import Any
 
 import pytest
 
+from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import Agent
 from conveyor.api.stages import Role, Stage
-from conveyor.api.workitem import Effect
+from conveyor.api.workitem import ActiveRun, Effect
 from conveyor.cluster.protocol import JSONObject
 from conveyor.engine.manifests import RunPlan, effect_job, run_job
-from conveyor.web.errors import Refused
-from tests.unit.pipeline import builders
+from conveyor.pipeline.case import Case, Facts
+from conveyor.pipeline.effects import Target, intended
+from tests.unit.pipeline.builders import NOW, POLICY, repository, sha
+from tests.unit.pipeline.builders import item as some_item
 
-EVIL = {"name": "publish", "image": "evil:1", "command": ["sh"]}
+RUN_TOKEN, HOSTILE = "0123456789abcdef", "$(touch /tmp/owned); `id` \x1b[31m"
+OURS = {"CONVEYOR_ROLE": "evil", "CONVEYOR_ANSWER_FILE": "/etc/passwd", "CONVEYOR_SHA": "evil", "MODEL_KEY": "k"}
 
 
-def run(**agent: Any) -> JSONObject:
-    """The spec of a run's pod."""
-    plan = RunPlan(
-        item=builders.item(Stage.DEVELOPMENT),
-        repository=builders.AUTO,
-        run=builders.active_run(Stage.DEVELOPMENT),
-        agent=Agent.model_validate({"role": Role.DEVELOPER, "image": "agent:1"} | agent),
-        task="{}",
+def plan(*, of: Repository | None = None, agent: JSONObject | None = None, task: str = "{}") -> RunPlan:
+    run = ActiveRun(
+        name="cart-developer-3-0a1b2c3d",
+        role=Role.DEVELOPER,
+        stage=Stage.DEVELOPMENT,
+        attempt=2,
+        token=RUN_TOKEN,
+        started_time=NOW,
+    )
+    return RunPlan(
+        item=item(),
+        repository=of or repository(agentCredentialsSecretRef={"name": "agents"}),
+        run=run,
+        agent=Agent.model_validate({"role": "developer", "image": "agent:1", "timeoutSeconds": 600} | (agent or {})),
+        task=task,
         token_key="developer",
         tools_image="tools:1",
     )
-    pod: JSONObject = run_job(plan)["spec"]["template"]["spec"]
-    return pod
+
+
+def item() -> WorkItem:
+    return some_item(Stage.DEVELOPMENT)
+
+
+def pod(job: JSONObject) -> JSONObject:
+    found: JSONObject = job["spec"]["template"]["spec"]
+    return found
+
+
+def containers(job: JSONObject) -> dict[str, JSONObject]:
+    return {entry["name"]: entry for entry in [*pod(job).get("initContainers", []), *pod(job)["containers"]]}
+
+
+def env(container: JSONObject) -> dict[str, str]:
+    """As the container sees it: the last of a name counts."""
+    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+def volumes_of(job: JSONObject, container: str) -> set[str]:
+    return {mount["name"] for mount in containers(job)[container]["volumeMounts"]}
+
+
+def test_run_is_tried_once_and_ends_in_time() -> None:
+    spec = run_job(plan())["spec"]
+    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 600)
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+    assert "ttlSecondsAfterFinished" not in spec
+
+
+def test_steps_run_in_their_order_and_publish_has_the_last_word() -> None:
+    job = run_job(plan())
+    assert [entry["name"] for entry in pod(job)["initContainers"]] == ["clone", "agent"]
+    assert [entry["name"] for entry in pod(job)["containers"]] == ["publish"]
+
+
+AGENTS: list[JSONObject] = [
+    {},
+    {"podTemplate": {"spec": {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "agents"}]}}},
+    {
+        "podTemplate": {
+            "spec": {
+                "automountServiceAccountToken": True,
+                "hostNetwork": False,
+                "restartPolicy": "Always",
+                "containers": [{"name": "publish", "image": "evil"}],
+                "initContainers": [{"name": "clone", "image": "evil"}],
+            }
+        }
+    },
+]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_pod_is_what_the_restricted_policy_takes(agent: JSONObject) -> None:
+    job = run_job(plan(agent=agent))
+    security = pod(job)["securityContext"]
+    assert (security["runAsNonRoot"], security["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+    for container in containers(job).values():
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_pod_template_of_an_agent_replaces_none_of_the_trusted_steps(agent: JSONObject) -> None:
+    job = run_job(plan(agent=agent))
+    assert pod(job)["automountServiceAccountToken"] is False
+    assert pod(job)["restartPolicy"] == "Never"
+    assert {name: entry["image"] for name, entry in containers(job).items()} == {
+        "clone": "tools:1",
+        "agent": "agent:1",
+        "publish": "tools:1",
+    }
+
+
+def test_pod_template_of_an_agent_keeps_what_is_its_own() -> None:
+    job = run_job(plan(agent=AGENTS[1]))
+    assert (pod(job)["nodeSelector"], pod(job)["tolerations"]) == ({"disk": "fast"}, [{"key": "agents"}])
+
+
+def test_agent_gets_no_token_and_shares_only_tree_task_and_answer() -> None:
+    job = run_job(plan())
+    assert volumes_of(job, "agent") == {"workspace", "answer", "task"}
+    told = str(containers(job)["agent"])
+    assert RUN_TOKEN not in told
+    assert "TOKEN" not in told
+
+
+def test_forge_token_is_one_key_of_one_secret_and_the_run_token_is_for_publish_alone() -> None:
+    job = run_job(plan())
+    volumes = {volume["name"]: volume for volume in pod(job)["volumes"]}
+    assert volumes["forge"]["secret"] == {"secretName": "agents", "items": [{"key": "developer", "path": "token"}]}
+    assert [name for name in containers(job) if "forge" in volumes_of(job, name)] == ["clone", "publish"]
+    assert [name for name in containers(job) if "run" in volumes_of(job, name)] == ["publish"]
+
+
+def test_no_variable_of_a_repository_replaces_one_of_ours() -> None:
+    own = [{"name": name, "value": value} for name, value in OURS.items()]
+    job = run_job(plan(agent={"env": own}))
+    seen = env(containers(job)["agent"])
+    assert (seen["CONVEYOR_ROLE"], seen["MODEL_KEY"]) == ("developer", "k")
+    assert seen["CONVEYOR_ANSWER_FILE"].endswith("/answer.json")
+    assert len(containers(job)["agent"]["env"]) == len({entry["name"] for entry in containers(job)["agent"]["env"]})
+
+
+def test_text_of_tickets_is_in_an_annotation_and_nowhere_else() -> None:
+    job = run_job(plan(task=HOSTILE))
+    assert job["spec"]["template"]["metadata"]["annotations"]["conveyor.dev/task"] == HOSTILE
+    job["spec"]["template"]["metadata"].pop("annotations")
+    assert HOSTILE not in str(job)
+
+
+def test_run_belongs_to_its_item_and_says_whose_it_is() -> None:
+    metadata = run_job(plan())["metadata"]
+    (owner,) = metadata["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("WorkItem", item().metadata.uid, True)
+    assert metadata["labels"]["conveyor.dev/workitem-uid"] == item().metadata.uid
+    assert metadata["labels"]["conveyor.dev/role"] == "developer"
+
+
+def test_queue_name_is_kueues_label() -> None:
+    job = run_job(plan(of=repository(queueName="agents")))
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "agents"
+
+
+# --- effects
 
 
 def production(template: JSONObject) -> JSONObject:
-    item, intent = builders.item(Stage.DEPLOY), builders.transition(Effect.PRODUCTION)
-    return effect_job(item, builders.AUTO, intent, template=template)
+    of = repository(deploy={"template": template, "timeoutSeconds": 300})
+    case = Case(item(), of, Facts(), POLICY, NOW)
+    target = Target(effect=Effect.PRODUCTION, to=Stage.DONE, head_sha=sha("merged"), seconds=300)
+    status = intended(case, case.status, target)
+    assert status.transition is not None
+    return effect_job(case.item, of, status.transition, template=of.spec.deploy.template)
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"containers": [EVIL], "initContainers": [EVIL]},
-        {"automountServiceAccountToken": True},
-        {"shareProcessNamespace": True},
-        {"hostPID": True},
-        {"securityContext": {"runAsUser": 0, "runAsNonRoot": False}},
-        {"restartPolicy": "Always"},
-    ],
-)
-def test_pod_template_takes_nothing_from_the_trusted_steps(spec: JSONObject) -> None:
-    assert run(podTemplate={"spec": spec}) == run()
+TEMPLATE: dict[str, Any] = {
+    "metadata": {"labels": {"team": "shop"}},
+    "spec": {
+        "serviceAccountName": "deployer",
+        "containers": [{"name": "deploy", "image": "d:1", "env": [{"name": "CONVEYOR_SHA", "value": "evil"}]}],
+    },
+}
 
 
-def test_pod_template_adds_volumes_that_no_container_mounts() -> None:
-    pod, plain = run(podTemplate={"spec": {"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}}), run()
-    assert pod["volumes"] == [*plain["volumes"], {"name": "host", "hostPath": {"path": "/"}}]
-    assert pod["initContainers"] == plain["initContainers"]
-    assert pod["containers"] == plain["containers"]
+def test_deploy_is_the_repositorys_own_pod_held_until_its_result_is_stored() -> None:
+    job = production(TEMPLATE)
+    assert job["metadata"]["finalizers"] == ["conveyor.dev/result"]
+    assert "ownerReferences" not in job["metadata"]
+    assert "podFailurePolicy" not in job["spec"]
+    assert (pod(job)["serviceAccountName"], pod(job)["restartPolicy"]) == ("deployer", "Never")
+    assert job["spec"]["template"]["metadata"]["labels"]["team"] == "shop"
 
 
-def test_agent_has_neither_forge_token_nor_run_token() -> None:
-    agent = run()["initContainers"][1]
-    assert {mount["name"] for mount in agent["volumeMounts"]} == {"workspace", "answer", "task"}
-    assert not {entry["name"] for entry in agent["env"]} & {"CONVEYOR_FORGE_TOKEN_FILE", "CONVEYOR_RUN_TOKEN_FILE"}
+def test_deploy_knows_the_merged_commit_whatever_its_template_says() -> None:
+    (container,) = pod(production(TEMPLATE))["containers"]
+    assert env(container)["CONVEYOR_SHA"] == sha("merged")
+    assert container["terminationMessagePath"] == env(container)["CONVEYOR_TERMINATION_FILE"]
 
 
-def test_agent_environment_replaces_none_of_ours() -> None:
-    plain = run()["initContainers"][1]
-    given = run(env=[{"name": "CONVEYOR_ANSWER_FILE", "value": "/tmp/x"}])["initContainers"][1]
-    assert given == plain
-
-
-@pytest.mark.parametrize(
-    "nulls",
-    [
-        {"metadata": None, "spec": None},
-        {"metadata": {"annotations": None, "labels": None}},
-        {"spec": {"volumes": None, "securityContext": None}},
-    ],
-)
-def test_nulls_of_a_pod_template_are_as_good_as_absent(nulls: JSONObject) -> None:
-    assert run(podTemplate=nulls) == run()
-
-
-def test_nulls_of_an_effect_template_are_as_good_as_absent() -> None:
-    bare = {"name": "deploy", "image": "deploy:1"}
-    nulls = {"metadata": {"labels": None}, "spec": {"initContainers": None, "containers": [bare | {"env": None}]}}
-    assert production(nulls) == production({"spec": {"containers": [bare]}})
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        {"metadata": "x"},
-        {"metadata": {"annotations": ["x"]}},
-        {"spec": ["x"]},
-        {"spec": {"containers": ["s3cret"]}},
-        {"spec": {"containers": {"name": "deploy"}}},
-        {"spec": {"initContainers": [{"env": ["A=s3cret"]}]}},
-    ],
-    ids=json.dumps,
-)
-def test_what_is_no_pod_template_is_refused_without_repeating_it(template: JSONObject) -> None:
-    with pytest.raises(Refused, match="the template of Production") as refused:
-        production(template)
-    assert "s3cret" not in str(refused.value)
-    with pytest.raises(Refused, match="podTemplate of the agent developer"):
-        run(podTemplate=template)
+def test_template_of_a_repository_is_not_changed_by_its_use() -> None:
+    production(TEMPLATE)
+    assert TEMPLATE["spec"]["containers"][0]["env"] == [{"name": "CONVEYOR_SHA", "value": "evil"}]
