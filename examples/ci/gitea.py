@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import os
+import signal
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -68,17 +70,20 @@ class Gitea:
 
 async def _git(command: tuple[str, ...], directory: Path, credentials: dict[str, str]) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": str(directory), "GIT_TERMINAL_PROMPT": "0", **credentials}
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        "git", *command, cwd=directory, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
-    )
-    try:
-        async with asyncio.timeout(GIT_SECONDS):
-            _, said = await process.communicate()
-    except TimeoutError as error:
-        raise GiteaError(f"git {command[0]} did not end within {GIT_SECONDS:.0f} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode != 0:
-        raise GiteaError(f"git {command[0]}: {said.decode(errors='replace').strip()[:300]}")
+    null = asyncio.subprocess.DEVNULL
+    with tempfile.TemporaryFile() as said:  # a pipe would be held open by the helpers that git starts
+        process = await asyncio.create_subprocess_exec(
+            "git", *command, cwd=directory, env=env, stdin=null, stdout=null, stderr=said, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(GIT_SECONDS):
+                await process.wait()
+        except TimeoutError as error:
+            raise GiteaError(f"git {command[0]} did not end within {GIT_SECONDS:.0f} s") from error
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if process.returncode != 0:
+            said.seek(0)
+            raise GiteaError(f"git {command[0]}: {said.read(4096).decode(errors='replace').strip()[:300]}")

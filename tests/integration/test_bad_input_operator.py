@@ -13,6 +13,7 @@ One operator works on all cases at once, as in life: what is wrong in one place 
 """
 
 import copy
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ def give_repositories(store: Store, gitea: Gitea, operator: User) -> None:
     store.repository("unseen", forge(gitea, good) | {"name": "not-there"})
     older = forge(gitea, made(gitea, operator, "twins"))
     store.repository("older", older)
+    time.sleep(1.1)  # creation times are whole seconds, and within one the uid decides who is older
     store.repository("younger", older)
 
 
