@@ -237,6 +237,5 @@ def engine_settings(settings: Settings, *, holder: str) -> EngineSettings:
         dependencies_source=settings.dependencies_source,
         events=settings.events_enabled,
         ingress_secret=settings.ingress_secret,
-        ingress_url=settings.ingress_public_url,
         default_agents=agents.by_role if agents is not None else {},
     )

@@ -11,9 +11,26 @@ from conveyor.app.settings import Address, variable
 
 _INTRODUCTION = """# Settings
 
-The operator and the ingress read these environment variables when they start; the chart sets them. A value that cannot
-be read stops the start with a message that names the variable. Switches take `true` or `false`.
+The operator and the ingress read these environment variables when they start. A value that cannot be read stops the
+start with a message that names the variable. Switches take `true` or `false`.
 """
+
+
+NOT_READ_YET = frozenset(
+    {
+        "transition_lease_enabled",
+        "transition_lease_repositories",
+        "transition_lease_seconds",
+        "premerge_rebase_always",
+        "reconcile_enabled",
+        "reconcile_skip_blocked_enabled",
+        "grace_default_seconds",
+        "reaper_max_running_seconds",
+        "retention_days",
+        "ingress_public_url",
+    }
+)
+"""Settings of features that are still to come; one that is read leaves this list with the change that reads it."""
 
 
 def settings_page(*sections: tuple[str, type[BaseModel]]) -> str:
@@ -26,7 +43,8 @@ def settings_page(*sections: tuple[str, type[BaseModel]]) -> str:
 
 def _setting(name: str, field: FieldInfo) -> str:
     text = " ".join((field.description or "").split())
-    return f"\n### `{variable(name)}`\n\n{text}\n\n{_default(field.default)}\n"
+    unread = "\n\n**Accepted, and not read by this version.**" if name in NOT_READ_YET else ""
+    return f"\n### `{variable(name)}`\n\n{text}{unread}\n\n{_default(field.default)}\n"
 
 
 def _default(value: object) -> str:

@@ -31,7 +31,6 @@ class EngineSettings:
     dependencies_source: str = "both"
     events: bool = True
     ingress_secret: str = "conveyor-ingress-secrets"  # noqa: S105 - a name
-    ingress_url: str = ""
     default_agents: Mapping[Role, Agent] = field(default_factory=dict)
 
 

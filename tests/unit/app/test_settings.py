@@ -204,7 +204,6 @@ def test_engine_gets_what_is_set() -> None:
         dependencies_source="spec",
         events=False,
         ingress_secret="hooks",
-        ingress_url="https://hooks.example",
         default_agents={},
     )
 
