@@ -29,6 +29,7 @@ def measure(report: Report, *, runs: int) -> None:
                 ("API requests but watches", found["end"]["requests"], ""),
                 ("passes", found["passes"], ""),
                 ("status writes of items", found["writes"], ""),
+                ("machine's CPU until then", found["busy"], "s"),
             )
             for name, value, unit in figures:
                 report.add(name, value, unit)

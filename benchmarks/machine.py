@@ -42,6 +42,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def busy_seconds() -> float:
+    """Processor time of everything that runs on this machine so far: user, nice, system, interrupts and stolen time."""
+    fields = [int(field) for field in _lines("/proc/stat")[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / TICKS
+
+
 def memory_mib(pid: int | str = "self") -> tuple[float, float]:
     """Resident memory now and at its highest, in MiB."""
     found = dict(line.split(":", 1) for line in _lines(f"/proc/{pid}/status") if ":" in line)

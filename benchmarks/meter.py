@@ -26,6 +26,8 @@ class Moment:
     time: float
     cpu: float
     servers_cpu: Mapping[str, float]
+    busy: float
+    """Processor time of the whole machine."""
     requests: int
     writes: int
     transitions: int
@@ -57,7 +59,15 @@ class Meter:
     def now(self) -> Moment:
         servers = {name: machine.cpu_seconds(pid) for name, pid in self.servers.items()}
         total = sum(self.requests.values())
-        return Moment(time.monotonic(), time.process_time(), servers, total, self.writes, self.transitions)
+        return Moment(
+            time=time.monotonic(),
+            cpu=time.process_time(),
+            servers_cpu=servers,
+            busy=machine.busy_seconds(),
+            requests=total,
+            writes=self.writes,
+            transitions=self.transitions,
+        )
 
     def about_to_write(self) -> None:
         if self.begin is None:

@@ -43,6 +43,8 @@ class Plan:
     servers: dict[str, int]
     started: float
     """Monotonic time just before the process was."""
+    busy: float
+    """Processor time of the whole machine until then."""
     patches: str = ""
     """A file to write all status patches of WorkItems to."""
     transitions: int | None = None
@@ -105,6 +107,7 @@ def _result(plan: Plan, meter: Meter, memory: tuple[float, float]) -> dict[str, 
         "end": asdict(meter.end) if meter.end is not None else None,
         "seconds": meter.end.time - plan.started if meter.end is not None else 0.0,
         "seconds_to_first": meter.first_decision - plan.started,
+        "busy": meter.end.busy - plan.busy if meter.end is not None else 0.0,
         "passes": meter.passes,
         "writes": meter.writes,
         "stall": meter.stall,

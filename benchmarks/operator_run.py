@@ -32,7 +32,8 @@ def run(plane: ControlPlane, namespace: str, *, log: Path, events: bool = False,
         "CONVEYOR_HTTP_ADDRESS": "127.0.0.1:0",
         "CONVEYOR_AGENT_TOOLS_IMAGE": "registry.example/conveyor:bench",
     }
-    whole = plan | {"namespace": namespace, "servers": machine.servers(plane.directory), "started": time.monotonic()}
+    whole = plan | {"namespace": namespace, "servers": machine.servers(plane.directory)}
+    whole |= {"started": time.monotonic(), "busy": machine.busy_seconds()}
     with log.open("ab") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.operator_process", json.dumps(whole)],

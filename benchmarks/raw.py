@@ -31,6 +31,8 @@ class RawRate:
     seconds: float
     client_cpu: float
     servers_cpu: dict[str, float]
+    busy: float
+    """Processor time of the whole machine."""
     patch_bytes: float
     object_bytes: float
     """Mean size of a request's and of an answer's body."""
@@ -48,16 +50,18 @@ async def replay(kubeconfig: Path, namespace: str, patches: Patches, *, servers:
         sender = _Sender(session, f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/workitems", left)
         await sender.read_versions()
         cpu = {name: machine.cpu_seconds(pid) for name, pid in servers.items()}
-        began, client = time.monotonic(), time.process_time()
+        began, client, busy = time.monotonic(), time.process_time(), machine.busy_seconds()
         async with asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
                 group.create_task(sender.work())
         seconds, client = time.monotonic() - began, time.process_time() - client
+        busy = machine.busy_seconds() - busy
     return RawRate(
         writes=len(patches),
         seconds=seconds,
         client_cpu=client,
         servers_cpu={name: machine.cpu_seconds(pid) - cpu[name] for name, pid in servers.items()},
+        busy=busy,
         patch_bytes=sender.sent / len(patches),
         object_bytes=sender.received / len(patches),
     )

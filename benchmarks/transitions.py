@@ -69,33 +69,34 @@ def _measure_one(report: Report, plane: ControlPlane, series: str, number: int) 
 
 
 def _add(report: Report, series: str, ours: dict[str, Any], theirs: raw.RawRate) -> None:
-    gone = {
-        name: ours["end"][name] - ours["begin"][name] for name in ("time", "cpu", "requests", "writes", "transitions")
-    }
-    servers = {
-        name: ours["end"]["servers_cpu"][name] - ours["begin"]["servers_cpu"][name] for name in theirs.servers_cpu
-    }
-    rate = theirs.writes / theirs.seconds
-    transitions, writes = gone["transitions"] / gone["time"], gone["writes"] / gone["time"]
-    per_transition, per_write = 1 / gone["transitions"], 1 / gone["writes"]
+    begin, end = ours["begin"], ours["end"]
+    seconds, cpu, busy, requests, writes, transitions = (
+        end[name] - begin[name] for name in ("time", "cpu", "busy", "requests", "writes", "transitions")
+    )
+    servers = {name: end["servers_cpu"][name] - begin["servers_cpu"][name] for name in theirs.servers_cpu}
+    rate, servers_raw = theirs.writes / theirs.seconds, theirs.servers_cpu
+    others = (busy - cpu - sum(servers.values())) / seconds
+    others_raw = (theirs.busy - theirs.client_cpu - sum(servers_raw.values())) / theirs.seconds
     figures = (
         ("raw status writes", rate, "1/s"),
-        ("transitions", transitions, "1/s"),
-        ("transitions to raw", 100 * transitions / rate, "%"),
-        ("status writes", writes, "1/s"),
-        ("status writes to raw", 100 * writes / rate, "%"),
-        ("status writes per transition", gone["writes"] * per_transition, ""),
-        ("API requests per transition", gone["requests"] * per_transition, ""),
-        ("operator CPU per transition", 1000 * gone["cpu"] * per_transition, "ms"),
-        ("operator CPU per status write", 1000 * gone["cpu"] * per_write, "ms"),
+        ("transitions", transitions / seconds, "1/s"),
+        ("transitions to raw", 100 * transitions / seconds / rate, "%"),
+        ("status writes", writes / seconds, "1/s"),
+        ("status writes to raw", 100 * writes / seconds / rate, "%"),
+        ("status writes per transition", writes / transitions, ""),
+        ("API requests per transition", requests / transitions, ""),
+        ("operator CPU per transition", 1000 * cpu / transitions, "ms"),
+        ("operator CPU per status write", 1000 * cpu / writes, "ms"),
         ("raw client CPU per write", 1000 * theirs.client_cpu / theirs.writes, "ms"),
-        ("API server CPU per write, ours", 1000 * servers["kube-apiserver"] * per_write, "ms"),
-        ("API server CPU per write, raw", 1000 * theirs.servers_cpu["kube-apiserver"] / theirs.writes, "ms"),
-        ("etcd CPU per write, ours", 1000 * servers["etcd"] * per_write, "ms"),
-        ("etcd CPU per write, raw", 1000 * theirs.servers_cpu["etcd"] / theirs.writes, "ms"),
+        ("API server CPU per write, ours", 1000 * servers["kube-apiserver"] / writes, "ms"),
+        ("API server CPU per write, raw", 1000 * servers_raw["kube-apiserver"] / theirs.writes, "ms"),
+        ("etcd CPU per write, ours", 1000 * servers["etcd"] / writes, "ms"),
+        ("etcd CPU per write, raw", 1000 * servers_raw["etcd"] / theirs.writes, "ms"),
         ("patch", theirs.patch_bytes, "bytes"),
         ("object", theirs.object_bytes, "bytes"),
         ("longest loop stall", 1000 * ours["stall"], "ms"),
+        ("cores taken by others, ours", others, ""),
+        ("cores taken by others, raw", others_raw, ""),
     )
     for name, value, unit in figures:
         report.add(f"{series}: {name}", value, unit)
