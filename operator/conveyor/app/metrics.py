@@ -25,7 +25,7 @@ from conveyor.api.workitem import Cause, Effect, WaitingReason
 from conveyor.engine.cache import Change
 from conveyor.engine.records import ItemRecord
 from conveyor.pipeline.actions import Moved
-from conveyor.pipeline.effects import STARTED_OVER
+from conveyor.pipeline.intents import STARTED_OVER
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"

@@ -12,12 +12,12 @@ from conveyor.cluster.protocol import Cluster, Key
 from conveyor.engine.connections import Connections
 from conveyor.forge.change_id import change_id
 from conveyor.forge.protocol import Forge
+from conveyor.pipeline.admitting import planned_branch
 from conveyor.pipeline.case import Facts
 from conveyor.pipeline.facts import NOT_READ, Fact, PullRequest, Unknown
 from conveyor.pipeline.indication import StateMap, resolve
 from conveyor.pipeline.lane import Lane
 from conveyor.pipeline.wants import Want
-from conveyor.pipeline.work import planned_branch
 from conveyor.tracker.protocol import Tracker
 from conveyor.web.errors import NotFound, OutsideError
 

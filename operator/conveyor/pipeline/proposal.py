@@ -7,8 +7,8 @@ from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, Effect, PullRequestRef, StalledReason, WaitingReason
 from conveyor.pipeline.actions import Action, Note
 from conveyor.pipeline.case import Case, settle, stall, wait
-from conveyor.pipeline.effects import Target, intended
 from conveyor.pipeline.facts import PullRequest, Unknown
+from conveyor.pipeline.intents import Target, intended
 from conveyor.pipeline.runs import rework
 
 

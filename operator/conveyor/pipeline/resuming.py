@@ -10,7 +10,7 @@ from conveyor.api.workitem import StalledReason, WorkItemStatus
 from conveyor.pipeline.actions import Settle
 from conveyor.pipeline.budgets import forgiven
 from conveyor.pipeline.case import Case, settle, unstalled
-from conveyor.pipeline.effects import looked_at_again
+from conveyor.pipeline.intents import looked_at_again
 
 WAY_OUT: Mapping[str, str] = {
     StalledReason.DEPLOY_FAILED: "retry deploys again",

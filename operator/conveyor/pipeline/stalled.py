@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import StalledReason
 from conveyor.pipeline.actions import Action, Settle
+from conveyor.pipeline.admitting import dependencies
 from conveyor.pipeline.case import Case, settle, stall
 from conveyor.pipeline.facts import PullRequest, Ticket, Unknown
 from conveyor.pipeline.gates import NotEvaluated, ci_green
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.pulls import pull_trouble
-from conveyor.pipeline.work import WORK, dependencies
+from conveyor.pipeline.work import WORK
 
 Stay = Callable[[Case], Action | None]
 """What to stay with, or None where the reason holds no more."""

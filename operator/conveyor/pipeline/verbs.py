@@ -11,7 +11,7 @@ from conveyor.api.workitem import Cause, Effect, HandledRequest, StalledReason, 
 from conveyor.pipeline.actions import Action, Note, Settle
 from conveyor.pipeline.budgets import charged
 from conveyor.pipeline.case import Case, settle, with_status
-from conveyor.pipeline.effects import Target, intended
+from conveyor.pipeline.intents import Target, intended
 from conveyor.pipeline.people import approve, is_edited, no_run_yet, reject
 from conveyor.pipeline.pulls import BEFORE_MERGE
 from conveyor.pipeline.resuming import next_branch, nothing_to_resume, resume, retry

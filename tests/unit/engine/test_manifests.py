@@ -19,7 +19,7 @@ from conveyor.api.workitem import ActiveRun, Effect
 from conveyor.cluster.protocol import JSONObject
 from conveyor.engine.manifests import RunPlan, effect_job, run_job
 from conveyor.pipeline.case import Case, Facts
-from conveyor.pipeline.effects import Target, intended
+from conveyor.pipeline.intents import Target, intended
 from tests.unit.pipeline.builders import NOW, POLICY, repository, sha
 from tests.unit.pipeline.builders import item as some_item
 

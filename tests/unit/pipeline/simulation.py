@@ -16,6 +16,7 @@ from conveyor.api.repository import ActiveItem, RepositoryStatus
 from conveyor.api.stages import EDGES, WRITERS, Role, Stage
 from conveyor.api.workitem import ActiveRun, Effect, Transition, WorkItemStatus
 from conveyor.pipeline.actions import Action, Admit, Apply, Discard, Settle, StartRun, StopRun
+from conveyor.pipeline.admitting import planned_branch
 from conveyor.pipeline.case import Case, Facts
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.facts import (
@@ -29,7 +30,6 @@ from conveyor.pipeline.facts import (
     Unknown,
 )
 from conveyor.pipeline.wants import wants
-from conveyor.pipeline.work import planned_branch
 from tests.unit.pipeline.builders import BASE, NOW, OPEN_LANE, POLICY, REVIEWER, item, metadata, repository, sha
 
 DOCUMENTS = {Role.ANALYST: "01-analysis.md", Role.ARCHITECT: "06-adr/0001.md"}

@@ -1,0 +1,173 @@
+"""Intents of side effects: recorded first, then followed until their result is known (design 7).
+
+With an intent on record the pass reads whether the effect happened. It did: the result is stored. It did not: it is
+applied, and the next pass reads again. Nobody can tell until the deadline: it is parked for a person, and goes on
+when a later read proves what happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from conveyor.api.names import effect_job_name
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import (
+    Effect,
+    Precondition,
+    StalledReason,
+    Transition,
+    TransitionJob,
+    Waiting,
+    WaitingReason,
+    WorkItemStatus,
+)
+from conveyor.pipeline.actions import Action, Apply, Note, Settle
+from conveyor.pipeline.case import SOON, Case, advanced, settle, stall, unstalled, wait
+from conveyor.pipeline.facts import Unknown
+from conveyor.pipeline.runs import claimed, entered
+
+EFFECT_SECONDS = 900
+"""How long an effect on the forge is tried. Longer than a forge's restart: an outage is nobody's matter by itself."""
+UNREAD_SECONDS = 600
+"""How long past the deadline an intent waits for what cannot be read."""
+
+
+STARTED_OVER = "work starts over on a new branch"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an intent is about."""
+
+    effect: Effect
+    to: Stage
+    head_sha: str = ""
+    base_sha: str = ""
+    change_id: str = ""
+    seconds: int = EFFECT_SECONDS
+
+
+def intended(case: Case, status: WorkItemStatus, target: Target) -> WorkItemStatus:
+    """The status with an intent; its id is computed here, once, and read ever after."""
+    runs, token = (status.runs or 0) + 1, (status.fencing_token or 0) + 1
+    text = "/".join(
+        [
+            case.item.metadata.uid,
+            case.stage,
+            target.to,
+            target.effect,
+            target.head_sha,
+            target.base_sha,
+            target.change_id,
+            str(runs),
+        ]
+    )
+    identity = hashlib.sha256(text.encode()).hexdigest()[:32]
+    job = None
+    if target.effect == Effect.PRODUCTION:
+        job = TransitionJob(name=effect_job_name(case.item.name, target.effect, transition_id=identity))
+    transition = Transition(
+        id=identity,
+        from_stage=case.stage,
+        to_stage=target.to,
+        effect=target.effect,
+        phase="Prepared",
+        job=job,
+        lease_used=case.policy.transition_lease,
+        precondition=Precondition(head_sha=target.head_sha, base_sha=target.base_sha, change_id=target.change_id),
+        fencing_token=token,
+        holder=case.policy.holder[:256],
+        deadline_time=case.now + timedelta(seconds=target.seconds),
+    )
+    reason, text = WAITING[target.effect]
+    return unstalled(case, status).model_copy(
+        update={
+            "transition": transition,
+            "runs": runs,
+            "fencing_token": token,
+            "waiting": Waiting(reason=reason, message=text),
+        }
+    )
+
+
+def adopted(case: Case, transition: Transition) -> Action:
+    """Take over an intent somebody left behind: the raised token fences the late write of its last owner.
+
+    The time it was left alone does not count, or a long restart would park what can simply be gone on with.
+    """
+    token = (case.status.fencing_token or 0) + 1
+    mine = transition.model_copy(update={"holder": case.policy.holder[:256], "fencing_token": token})
+    if mine.phase == "Prepared":
+        mine = looked_at_again(case, mine)
+    status = case.status.model_copy(update={"transition": mine, "fencing_token": token})
+    note = Note(
+        "TransitionAdopted", f"{transition.effect.value} {transition.id} was left behind; reading what happened"
+    )
+    return settle(case, status, after=0.0, notes=(note,))
+
+
+def parked(case: Case, transition: Transition) -> Action:
+    unknown = case.status.model_copy(update={"transition": transition.model_copy(update={"phase": "Unknown"})})
+    text = (
+        f"nobody can tell whether {transition.effect.value} {transition.id} happened: look at the forge or the Job, "
+        "then resume to look again, or retry if it was not applied"
+    )
+    return stall(case, StalledReason.EFFECT_UNKNOWN, text, status=unknown, after=60.0)
+
+
+def production_seconds(case: Case) -> int:
+    """How long the production Job may take, its own end included."""
+    return case.spec.deploy.timeout_seconds + 60
+
+
+def looked_at_again(case: Case, transition: Transition) -> Transition:
+    """A parked intent as a person's `resume` leaves it: read and, if it did not happen, applied once more."""
+    seconds = production_seconds(case) if transition.effect == Effect.PRODUCTION else EFFECT_SECONDS
+    deadline = case.now + timedelta(seconds=seconds)
+    return transition.model_copy(update={"phase": "Prepared", "deadline_time": deadline})
+
+
+def apply_once(case: Case, transition: Transition) -> Action:
+    if transition.phase == "Unknown" or case.now >= transition.deadline_time:
+        return parked(case, transition)
+    if case.facts.refusal:
+        text = f"{transition.effect.value} is refused: {case.facts.refusal}"
+        reason, _ = WAITING[transition.effect]
+        return wait(case, reason, text, on=("Repository", case.repository.name), after=SOON)
+    return Apply(transition)
+
+
+def unread(case: Case, transition: Transition, fact: Unknown, waiting: WaitingReason) -> Action:
+    if transition.phase == "Unknown" or case.now >= transition.deadline_time + timedelta(seconds=UNREAD_SECONDS):
+        return parked(case, transition)
+    text = f"{transition.effect.value}: cannot read whether it happened: {fact.reason}"
+    return wait(case, waiting, text, after=SOON)
+
+
+def dropped(case: Case, reason: str) -> Action:
+    """The effect did not happen and cannot any more: the intent ends and the stage decides anew."""
+    note = Note("TransitionDropped", reason, warning=True)
+    status = unstalled(case, case.status).model_copy(update={"transition": None, "waiting": None})
+    return settle(case, status, after=0.0, notes=(note,))
+
+
+def arrived(case: Case, transition: Transition, status: WorkItemStatus, *, cause: str) -> Settle:
+    """The effect is done: into the stage the intent names, or on in the same one with a new run of its role."""
+    to = transition.to_stage
+    if to == case.stage:
+        status = unstalled(case, status).model_copy(update={"transition": None, "waiting": None})
+        status = claimed(case, status, reason=cause) if to != Stage.DEVELOPMENT or cause == STARTED_OVER else status
+        return settle(case, status, after=0.0)
+    status = entered(case, to, cause=cause, reason="" if to == Stage.ANALYSIS else cause, status=status)
+    return settle(case, status, after=0.0, cause=cause, notes=(advanced(case, to, cause),))
+
+
+WAITING: Mapping[Effect, tuple[WaitingReason, str]] = {
+    Effect.CUT_BRANCH: (WaitingReason.ADMISSION, "the branch is being cut"),
+    Effect.OPEN_PULL_REQUEST: (WaitingReason.FORGE, "the pull request is being opened"),
+    Effect.MERGE: (WaitingReason.MERGE, "the merge is under way"),
+    Effect.PRODUCTION: (WaitingReason.DEPLOY, "the deploy Job is about to start"),
+}

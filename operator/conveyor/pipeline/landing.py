@@ -1,0 +1,93 @@
+"""From a tested change to a deployed one: what must hold before the merge, and what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import Cause, Effect, StalledReason, WaitingReason, WorkItemStatus
+from conveyor.pipeline.actions import Action
+from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
+from conveyor.pipeline.facts import PullRequest
+from conveyor.pipeline.gates import Failed, NotEvaluated, evaluate, first_open, recorded
+from conveyor.pipeline.intents import Target, intended, production_seconds
+from conveyor.pipeline.progress import (
+    back_to_review,
+    held_at,
+    on_repository,
+    poll,
+    with_change,
+)
+from conveyor.pipeline.proposal import proposed
+from conveyor.pipeline.pulls import pull_trouble
+from conveyor.pipeline.runs import entered, rework
+
+
+def deploy_staging(case: Case) -> Action:
+    trouble = pull_trouble(case) or proposed(case) or back_to_review(case)
+    if trouble is not None:
+        return trouble
+    words = evaluate(case, Stage.DEPLOY_STAGING)
+    judged = with_change(with_status(case, recorded(case, case.status, words)))
+    held = first_open(words)
+    if held is not None:
+        return _held(judged, *held)
+    freeze = case.facts.lane.freeze
+    if freeze is not None and freeze.scope == "merge":
+        return wait(
+            judged, WaitingReason.REPOSITORY_FROZEN, f"merges are frozen: {freeze.reason}", on=on_repository(case)
+        )
+    return _merge(judged)
+
+
+def _held(case: Case, gate: str, word: Failed | NotEvaluated) -> Action:
+    """What the first gate that has not passed calls for."""
+    return held_at(case, gate, word, on_failure=ON_FAILURE.get(gate, _changes_wanted))
+
+
+def _changes_wanted(case: Case, why: str) -> Action:
+    return rework(case, Cause.REVIEW, why, to=Stage.DEVELOPMENT)
+
+
+def _red_again(case: Case, why: str) -> Action:
+    return rework(case, Cause.CI, why, to=Stage.DEVELOPMENT)
+
+
+def _base_moved(case: Case, why: str) -> Action:
+    text = f"{why}: bring {case.status.branch} up to date with {case.status.base_branch}, then retry"
+    return stall(case, StalledReason.BASE_MOVED, text, after=poll(case))
+
+
+ON_FAILURE: Mapping[str, Callable[[Case, str], Action]] = {
+    "ci_green": _red_again,
+    "branch_mergeable": _base_moved,
+}
+"""What a gate before the merge that does not hold calls for, where it is not another round with the developer."""
+
+
+def _merge(case: Case) -> Action:
+    match case.facts.pull, case.facts.base_head:
+        case PullRequest() as pull, str() as base:
+            target = Target(
+                effect=Effect.MERGE,
+                to=Stage.DEPLOY,
+                head_sha=pull.head_sha,
+                base_sha=base,
+                change_id=case.status.change_id or "",
+            )
+            return settle(case, intended(case, case.status, target), after=0.0)
+        case _:
+            return wait(case, WaitingReason.FORGE, "base and head could not be read", after=poll(case))
+
+
+def deploy(case: Case) -> Action:
+    if not case.spec.deploy.template:
+        status: WorkItemStatus = entered(case, Stage.DONE, cause="merged; no deploy is configured")
+        return settle(case, status, cause="merged", notes=(advanced(case, Stage.DONE, "no deploy is configured"),))
+    target = Target(
+        effect=Effect.PRODUCTION,
+        to=Stage.DONE,
+        head_sha=case.status.merge_sha or "",
+        seconds=production_seconds(case),
+    )
+    return settle(case, intended(case, case.status, target), after=0.0)

@@ -1,0 +1,51 @@
+"""Bringing a tested commit to the base branch, once."""
+
+from __future__ import annotations
+
+from conveyor.api.workitem import Transition, WaitingReason
+from conveyor.pipeline.actions import Action, Apply
+from conveyor.pipeline.case import Case
+from conveyor.pipeline.facts import PullRequest, Unknown
+from conveyor.pipeline.intents import apply_once, arrived, dropped, unread
+
+
+def merge(case: Case, transition: Transition) -> Action:
+    """Proven by the base branch alone; a pull request that a crash left open is then marked merged."""
+    head = transition.precondition.head_sha
+    match case.facts.head_in_base:
+        case Unknown() as unknown:
+            return unread(case, transition, unknown, WaitingReason.FORGE)
+        case True:
+            return _merged(case, transition, transition.precondition.head_sha)
+        case _:
+            pass
+    match case.facts.pull:
+        case Unknown() as unknown:
+            return unread(case, transition, unknown, WaitingReason.FORGE)
+        case PullRequest() as pull if pull.merged and pull.head_sha == head:
+            return _merged(case, transition, pull.merge_sha or head)  # by a person, in a style of their own
+        case PullRequest() as pull if pull.state == "open" and pull.head_sha == head:
+            pass
+        case _:
+            return dropped(case, "the pull request is no longer what was to be merged")
+    match case.facts.base_head:
+        case Unknown() as unknown:
+            return unread(case, transition, unknown, WaitingReason.FORGE)
+        case base if base != transition.precondition.base_sha:
+            return dropped(case, "the base moved before the merge")
+        case _:
+            return apply_once(case, transition)
+
+
+def _merged(case: Case, transition: Transition, sha: str) -> Action:
+    match case.facts.pull:
+        case _ if case.now >= transition.deadline_time or case.facts.refusal:
+            pass
+        case Unknown() as unknown:
+            return unread(case, transition, unknown, WaitingReason.FORGE)
+        case PullRequest(state="open"):
+            return Apply(transition)  # the base has it: what is left of the merge is to close the pull request
+        case _:
+            pass
+    status = case.status.model_copy(update={"merge_sha": sha, "head_sha": transition.precondition.head_sha})
+    return arrived(case, transition, status, cause="merged")
