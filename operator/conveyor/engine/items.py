@@ -19,6 +19,7 @@ from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine import effects, lanes, runs
 from conveyor.engine.admission import admit
+from conveyor.engine.amend import apply_amend
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
 from conveyor.engine.observe import Subject, observe
@@ -26,7 +27,7 @@ from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import World
-from conveyor.pipeline.actions import Action, Admit, Apply, Discard, Note, Settle, StartRun, StopRun
+from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Note, Settle, StartRun, StopRun
 from conveyor.pipeline.case import SOON, Case, Policy, wait
 from conveyor.pipeline.decide import decide, decide_without_repository
 from conveyor.pipeline.facts import NOT_READ, Unknown
@@ -155,6 +156,8 @@ class ItemReconciler:
                 return await runs.stop(self._world, case.item, run)
             case Apply(transition):
                 return await self._apply(case, transition)
+            case Amend():
+                return await apply_amend(self._world, self._hub, case.item, action)
             case Discard(why):
                 return await self._discard(case.item, why)
 

@@ -5,6 +5,7 @@ Admit       make the item the repository's active one, by compare-and-swap on th
 StartRun    create the Job of the recorded run
 StopRun     delete the Job of the recorded run; the next pass reads whether it is gone
 Apply       carry out the effect of the recorded intent; the next pass reads whether it happened
+Amend       put on the Repository what the recorded intent came to, by compare-and-swap; the next pass reads it there
 Discard     delete the item itself: nothing has begun and nobody wants it
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from conveyor.api.repository import Coverage, Freeze, Production
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import ActiveRun, Transition, WorkItemStatus
 
@@ -67,8 +69,20 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """What is to stand in the Repository's status; each is applied to what stands there at the moment of the write."""
+
+    coverage: Coverage | None = None
+    """The ratchet's new mark: put there only upwards."""
+    production: Production | None = None
+    """What is deployed now."""
+    freeze: Freeze | None = None
+    """An automatic freeze, once per id; one that was cleared stays cleared."""
+
+
+@dataclass(frozen=True, slots=True)
 class Discard:
     why: str
 
 
-Action = Settle | Admit | StartRun | StopRun | Apply | Discard
+Action = Settle | Admit | StartRun | StopRun | Apply | Amend | Discard

@@ -15,8 +15,9 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import ActiveItem, RepositoryStatus
 from conveyor.api.stages import EDGES, WRITERS, Role, Stage
 from conveyor.api.workitem import ActiveRun, Effect, Transition, WorkItemStatus
-from conveyor.pipeline.actions import Action, Admit, Apply, Discard, Settle, StartRun, StopRun
+from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Settle, StartRun, StopRun
 from conveyor.pipeline.admitting import planned_branch
+from conveyor.pipeline.amending import amended
 from conveyor.pipeline.case import Case, Facts
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.facts import (
@@ -183,6 +184,8 @@ class World:
             case Apply(transition):
                 if self.random.random() > self.luck.effect_lost:
                     self._apply(transition)
+            case Amend():
+                self.of = self.of.model_copy(update={"status": amended(self.of.status, action)})
             case Discard():
                 self.discarded = True
 

@@ -1,0 +1,41 @@
+"""The one way in which an item's pass writes to its Repository's status: on the version just read, and only forward."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.cluster.merge_patch import merge_patch
+from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.engine.hub import Hub
+from conveyor.engine.outcomes import Again, Outcome, Retry
+from conveyor.engine.world import World
+from conveyor.pipeline.actions import Amend
+from conveyor.pipeline.amending import amended
+
+
+async def apply_amend(world: World, hub: Hub, item: WorkItem, amend: Amend) -> Outcome:
+    """Read the Repository itself, write on that very version; whoever else wrote in between is noticed by it."""
+    key = Key(item.metadata.namespace, item.spec.repository_ref.name)
+    stored = await world.cluster.get(Kind.REPOSITORY, key)
+    if stored is None:
+        return Again(1.0)
+    hub.repository_written(stored)
+    try:
+        fresh = Repository.model_validate(stored)
+    except ValidationError:
+        return Retry(f"Repository {key} cannot be read")
+    patch = merge_patch(fresh.status.dump(), amended(fresh.status, amend).dump())
+    if patch is None:
+        return Again(0.0)
+    version = fresh.metadata.resource_version
+    match await world.cluster.patch_status(Kind.REPOSITORY, key, resource_version=version, status=patch):
+        case Won(written):
+            hub.repository_written(written)
+            return Again(0.0)
+        case Lost() | Uncertain():
+            world.telemetry.conflict()
+            return Again(0.1)
+        case Rejected(message):
+            world.telemetry.invariant_violated("WriteRejected")
+            return Retry(f"the API server rejects the Repository's next status: {message[:200]}")

@@ -1,0 +1,18 @@
+"""What a transition leaves behind on its Repository: the coverage mark, what is deployed, an automatic freeze."""
+
+from __future__ import annotations
+
+from conveyor.api.repository import RepositoryStatus
+from conveyor.pipeline.actions import Amend
+
+
+def amended(status: RepositoryStatus, amend: Amend) -> RepositoryStatus:
+    """The status with what is to stand there. Pure; asked again it changes nothing more."""
+    update: dict[str, object] = {}
+    if amend.coverage is not None and (status.coverage is None or amend.coverage.percent > status.coverage.percent):
+        update["coverage"] = amend.coverage
+    if amend.production is not None:
+        update["production"] = amend.production
+    if amend.freeze is not None and amend.freeze.id not in {freeze.id for freeze in status.freezes}:
+        update["freezes"] = (*status.freezes, amend.freeze)
+    return status.model_copy(update=update)
