@@ -13,14 +13,16 @@ from enum import StrEnum
 
 from conveyor.api.annotations import RESULT_FINALIZER
 from conveyor.cluster.jobs import job_fact, missing_job_fact
+from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record, spec_of
 from conveyor.cluster.merge_patch import apply_merge_patch
+from conveyor.cluster.pods import PodFact, pod_fact
 from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.pipeline.facts import JobFact
 from conveyor.web.errors import Ambiguous, NotFound, RateLimited, Refused, Unavailable
-from tests.fakes import memory_jobs
+from tests.fakes import memory_jobs, memory_leases
 from tests.fakes.clock import Clock, ManualClock
 from tests.fakes.memory_rules import refusal, strictness, with_defaults
-from tests.fakes.memory_store import JOBS, MemoryStore, OnChange, key_of
+from tests.fakes.memory_store import JOBS, LEASES, PODS, MemoryStore, OnChange, key_of
 
 
 class Fault(StrEnum):
@@ -174,6 +176,56 @@ class MemoryCluster(Cluster):
             return {"metadata": {"finalizers": left or None}}
 
         await self._patch_job("release_job", key, patch)
+
+    # --- Leases, and the Pods of their holders
+
+    async def pod(self, key: Key) -> PodFact | None:
+        """A Pod of the operator's own: one that a test put into the store as kind PODS."""
+        await self._read("pod")
+        pod = self.store.objects.get((PODS, key))
+        return None if pod is None else pod_fact(pod)
+
+    async def lease(self, key: Key) -> LeaseRecord | None:
+        await self._read("lease")
+        lease = self.store.objects.get((LEASES, key))
+        return None if lease is None else lease_record(copy.deepcopy(lease))
+
+    async def create_lease(
+        self, key: Key, lease: LeaseSpec, *, labels: Mapping[str, str], owner: JSONObject | None = None
+    ) -> Written:
+        manifest = memory_leases.new_lease(key, lease, labels, owner)
+
+        def write() -> Written:
+            why = memory_leases.refusal(lease)
+            if why:
+                return Rejected(why)
+            return Lost() if (LEASES, key) in self.store.objects else Won(self.store.add(LEASES, key, manifest))
+
+        return await self._write("create_lease", LEASES, key, manifest["spec"], write)
+
+    async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
+        def write() -> Written:
+            old = self.store.objects.get((LEASES, key))
+            if old is None:
+                return Lost()
+            if resource_version in ("", "0"):
+                return Rejected("metadata.resourceVersion: must be specified for an update")
+            if resource_version != old["metadata"]["resourceVersion"]:
+                return Lost()
+            why = memory_leases.refusal(lease)
+            new = apply_merge_patch(old, {"spec": spec_of(lease)})
+            return Rejected(why) if why else Won(self.store.put(LEASES, key, new))
+
+        return await self._write("update_lease", LEASES, key, spec_of(lease), write)
+
+    async def delete_lease(self, key: Key, *, uid: str, resource_version: str) -> Written:
+        def write() -> Written:
+            metadata = self.store.objects.get((LEASES, key), {}).get("metadata", {})
+            if (metadata.get("uid"), metadata.get("resourceVersion")) != (uid, resource_version):
+                return Lost()
+            return Won(self.store.delete(LEASES, key))
+
+        return await self._write("delete_lease", LEASES, key, {"uid": uid}, write)
 
     # --- the rest
 

@@ -9,8 +9,8 @@ from conveyor.cluster.merge_patch import apply_merge_patch
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from tests.fakes.clock import Clock
 
-JOBS = "jobs"
-"""The kind of Jobs, beside the protocol's kinds."""
+JOBS, LEASES, PODS = "jobs", "leases", "pods"
+"""Kinds beside the protocol's. PODS are the operator's own; those of Jobs are in `MemoryStore.pods`."""
 
 OnChange = Callable[[str, str, JSONObject], None]
 """Called with kind, event type (ADDED, MODIFIED, DELETED) and a copy of the object, before the writer is answered."""
@@ -60,7 +60,7 @@ class MemoryStore:
         if kind == JOBS:
             self.pods[key] = [pod for pod in self.pods.get(key, []) if pod["metadata"].get("stays")]
         self._tell(kind, "DELETED", obj)
-        if kind == Kind.WORKITEM:
+        if kind in (Kind.WORKITEM, Kind.REPOSITORY):
             self._collect_garbage(obj["metadata"]["uid"])
 
     # --- writing
@@ -96,11 +96,12 @@ class MemoryStore:
         return str(self.version)
 
     def _collect_garbage(self, uid: str) -> None:
-        """The Jobs that a deleted item owned."""
-        for key in self.keys(JOBS):
-            owners = self.objects[JOBS, key]["metadata"].get("ownerReferences", [])
-            if any(owner["uid"] == uid for owner in owners):
-                self.delete(JOBS, key)
+        """The Jobs and Leases that a deleted object owned."""
+        for kind in (JOBS, LEASES):
+            for key in self.keys(kind):
+                owners = self.objects[kind, key]["metadata"].get("ownerReferences", [])
+                if any(owner["uid"] == uid for owner in owners):
+                    self.delete(kind, key)
 
     def _tell(self, kind: str, event: str, obj: JSONObject) -> None:
         if self.on_change is not None:

@@ -11,7 +11,10 @@ from conveyor.api.annotations import GROUP, RESULT_FINALIZER, VERSION
 from conveyor.cluster import events, secrets
 from conveyor.cluster.connection import JSON, MANAGER, MERGE_PATCH, Connection
 from conveyor.cluster.jobs import job_fact, missing_job_fact
+from conveyor.cluster.leases import API_VERSION as LEASE_VERSION
+from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record, spec_of
 from conveyor.cluster.paths import path
+from conveyor.cluster.pods import PodFact, pod_fact
 from conveyor.cluster.protocol import HEARTBEAT_ANNOTATION, Cluster, JSONObject, Key, Kind, Uncertain, Written
 from conveyor.cluster.replies import failure, is_ok, without_managed_fields, written
 from conveyor.pipeline.facts import JobFact
@@ -93,6 +96,38 @@ class KubernetesCluster(Cluster):
             return
         raise Conflict(f"the finalizer of Job {key} could not be removed: others wrote it {RELEASE_TRIES} times")
 
+    # --- Leases, and the Pods of their holders
+
+    async def pod(self, key: Key) -> PodFact | None:
+        found = await self._read(f"/api/v1{path('namespaces', key.namespace, 'pods', key.name)}")
+        return None if found is None else pod_fact(found)
+
+    async def lease(self, key: Key) -> LeaseRecord | None:
+        found = await self._read(_lease_path(key))
+        return None if found is None else lease_record(found)
+
+    async def create_lease(
+        self, key: Key, lease: LeaseSpec, *, labels: Mapping[str, str], owner: JSONObject | None = None
+    ) -> Written:
+        metadata = {"namespace": key.namespace, "name": key.name, "labels": dict(labels)}
+        owners = {"ownerReferences": [owner]} if owner is not None else {}
+        manifest = {
+            "apiVersion": LEASE_VERSION,
+            "kind": "Lease",
+            "metadata": metadata | owners,
+            "spec": spec_of(lease),
+        }
+        return await self._write("POST", _leases_path(key.namespace), manifest)
+
+    async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
+        body = {"metadata": {"resourceVersion": resource_version}, "spec": spec_of(lease)}
+        return await self._write("PATCH", _lease_path(key), body, content_type=MERGE_PATCH)
+
+    async def delete_lease(self, key: Key, *, uid: str, resource_version: str) -> Written:
+        return await self._write(
+            "DELETE", _lease_path(key), {"preconditions": {"uid": uid, "resourceVersion": resource_version}}
+        )
+
     # --- the rest
 
     async def secret(self, key: Key) -> Mapping[str, str]:
@@ -105,23 +140,18 @@ class KubernetesCluster(Cluster):
         await events.record(self._connection, event)
 
     async def touch_heartbeat(self, key: Key, *, value: str) -> None:
-        leases = f"/apis/coordination.k8s.io/v1{path('namespaces', key.namespace, 'leases')}"
         metadata: JSONObject = {"annotations": {HEARTBEAT_ANNOTATION: value}}
         reply = await self._connection.request(
-            "PATCH",
-            leases + path(key.name),
-            params=MANAGER,
-            body={"metadata": metadata},
-            content_type=MERGE_PATCH,
+            "PATCH", _lease_path(key), params=MANAGER, body={"metadata": metadata}, content_type=MERGE_PATCH
         )
         if reply.status == 404:
             lease = {
-                "apiVersion": "coordination.k8s.io/v1",
+                "apiVersion": LEASE_VERSION,
                 "kind": "Lease",
                 "metadata": metadata | {"namespace": key.namespace, "name": key.name},
                 "spec": {},
             }
-            reply = await self._connection.request("POST", leases, params=MANAGER, body=lease)
+            reply = await self._connection.request("POST", _leases_path(key.namespace), params=MANAGER, body=lease)
         if not is_ok(reply):
             raise failure(reply, f"touch Lease {key}")
 
@@ -201,3 +231,11 @@ def _jobs_path(namespace: str) -> str:
 
 def _job_path(key: Key) -> str:
     return _jobs_path(key.namespace) + path(key.name)
+
+
+def _leases_path(namespace: str) -> str:
+    return f"/apis/{LEASE_VERSION}{path('namespaces', namespace, 'leases')}"
+
+
+def _lease_path(key: Key) -> str:
+    return _leases_path(key.namespace) + path(key.name)

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from conveyor.api.annotations import GROUP
+from conveyor.cluster.leases import LeaseRecord, LeaseSpec
+from conveyor.cluster.pods import PodFact
 from conveyor.pipeline.facts import JobFact
 
 JSONObject = dict[str, Any]
@@ -95,6 +97,23 @@ class Cluster(Protocol):
 
     async def release_job(self, key: Key) -> None:
         """Take our finalizer off a Job. NotFound is no error."""
+
+    async def pod(self, key: Key) -> PodFact | None:
+        """A Pod, read from the API server; None: there is none of that name."""
+
+    async def lease(self, key: Key) -> LeaseRecord | None:
+        """A Lease, read from the API server; None: there is none of that name."""
+
+    async def create_lease(
+        self, key: Key, lease: LeaseSpec, *, labels: Mapping[str, str], owner: JSONObject | None = None
+    ) -> Written:
+        """Lost where a Lease of that name is there. `owner`: an ownerReference, with which it goes."""
+
+    async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
+        """Write the whole of `lease`, only if the Lease still has that resourceVersion; what is not ours stays."""
+
+    async def delete_lease(self, key: Key, *, uid: str, resource_version: str) -> Written:
+        """Delete exactly what was read. Lost where it is gone, or another, or was written since."""
 
     async def secret(self, key: Key) -> Mapping[str, str]:
         """A Secret's decoded text values. NotFound where it is missing. Values are never logged."""

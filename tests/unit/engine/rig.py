@@ -155,8 +155,9 @@ class Process:
             Kind.REPOSITORY: (self.hub.repository_seen, self.hub.repository_gone),
             JOBS: (self.hub.job_seen, self.hub.job_gone),
         }
-        seen, gone = handlers[kind]
-        (gone if event == "DELETED" else seen)(obj)
+        if kind in handlers:  # Leases are not watched
+            seen, gone = handlers[kind]
+            (gone if event == "DELETED" else seen)(obj)
 
     # --- a queue whose time stands still
 
