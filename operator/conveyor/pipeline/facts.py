@@ -178,3 +178,17 @@ class JobFact:
     finished: datetime | None = None
     has_ttl: bool = False
     has_finalizer: bool = False
+
+
+# --- what was deployed
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFact:
+    """What one probe of a deployed product found."""
+
+    name: str
+    """What people call it by, without what may be secret."""
+    healthy: bool
+    reason: str = ""
+    """What was found instead; empty where it is healthy."""

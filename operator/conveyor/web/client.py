@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import quote
@@ -27,6 +27,7 @@ CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 15.0
 TOTAL_SECONDS = 30.0
 TRIES = 3
+ANY_STATUS = range(100, 1000)
 BACKOFF_SECONDS = 0.25
 
 # No connection, or no request to send over one.
@@ -100,16 +101,17 @@ class WebClient:
         json: object = None,
         ok: tuple[int, ...] = (200,),
         max_bytes: int = MAX_BODY_BYTES,
+        tries: int = TRIES,
     ) -> Answer:
-        """Ask for something; up to three tries while it is Unavailable. Answers with a status of `ok` are returned."""
+        """Ask for something; so many tries while it is Unavailable. Answers with a status of `ok` are returned."""
         request = self._request(method, path, params=params, json=json)
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(tries)):
             try:
                 return await self._once(request, ok, wrote=False, max_bytes=max_bytes)
             except Unavailable as error:
                 if not left or isinstance(error, _TooLarge):
                     raise
-            delay = BACKOFF_SECONDS * 2 ** (TRIES - 1 - left)
+            delay = BACKOFF_SECONDS * 2 ** (tries - 1 - left)
             await self._sleep(delay * (0.5 + random.random()))  # noqa: S311 jitter is no secret
         raise AssertionError("unreachable: the last try returns or raises")
 
@@ -127,13 +129,18 @@ class WebClient:
         request = self._request(method, path, params=params, json=json)
         return await self._once(request, ok, wrote=True, max_bytes=max_bytes)
 
+    async def status(self, path: str) -> int:
+        """The status that a GET is answered with, whatever it is, in one try. The body is left unread."""
+        request = self._request("GET", path, params=None, json=None)
+        return (await self._once(request, ANY_STATUS, wrote=False, max_bytes=None)).status
+
     def _request(self, method: str, path: str, *, params: Params | None, json: object) -> httpx.Request:
         with contextlib.suppress(httpx.InvalidURL):
             url = httpx.URL(str(self._base).rstrip("/") + path)
             return self._http.build_request(method, url, params=params, json=json)
         raise Refused(f"{method}: its parameters give no address")
 
-    async def _once(self, request: httpx.Request, ok: tuple[int, ...], *, wrote: bool, max_bytes: int) -> Answer:
+    async def _once(self, request: httpx.Request, ok: Container[int], *, wrote: bool, max_bytes: int | None) -> Answer:
         subject = f"{request.method} {request.url.path}"
         failure: OutsideError
         try:
@@ -147,23 +154,29 @@ class WebClient:
         # Raised out here, or the library's error, which holds the request and its headers, would be its context.
         raise failure
 
-    async def _exchange(self, request: httpx.Request, subject: str, *, wrote: bool, max_bytes: int) -> Answer:
+    async def _exchange(self, request: httpx.Request, subject: str, *, wrote: bool, max_bytes: int | None) -> Answer:
+        """`max_bytes`: of the body; None leaves it unread."""
         response = await self._http.send(request, stream=True)
         try:
-            body = bytearray()
-            if response.headers.get("content-encoding", "identity") != "identity":
-                # We asked for none, and a small one can unpack to any size.
-                raise (Ambiguous if wrote else Unavailable)(f"{subject} answered in a content encoding")
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise (Ambiguous if wrote else _TooLarge)(f"{subject} answered more than {max_bytes} bytes")
+            body = b"" if max_bytes is None else await _body(response, subject, wrote=wrote, max_bytes=max_bytes)
         finally:
             await response.aclose()
         if self._secret and response.is_error:
             body = body.replace(self._secret, b"...")  # a server can put what it was sent into its message
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, bytes(body), subject=subject, wrote=wrote)
+        return Answer(response.status_code, headers, body, subject=subject, wrote=wrote)
+
+
+async def _body(response: httpx.Response, subject: str, *, wrote: bool, max_bytes: int) -> bytes:
+    body = bytearray()
+    if response.headers.get("content-encoding", "identity") != "identity":
+        # We asked for none, and a small one can unpack to any size.
+        raise (Ambiguous if wrote else Unavailable)(f"{subject} answered in a content encoding")
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            raise (Ambiguous if wrote else _TooLarge)(f"{subject} answered more than {max_bytes} bytes")
+    return bytes(body)
 
 
 class _TooLarge(Unavailable):

@@ -76,6 +76,20 @@ async def test_failure_of_the_library_in_a_write_is_ambiguous_unless_it_never_le
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [204, 302, 404, 503])
+async def test_status_is_told_whatever_it_is_and_asked_for_once(serve: Any, status: int) -> None:
+    server = serve(answering(status, headers={"content-encoding": "gzip"}))
+    assert await server.client().status("/x?full=1") == status
+    assert [str(request.url) for request in server.requests] == ["https://git.example/api/x?full=1"]
+
+
+async def test_read_in_one_try_is_not_repeated(serve: Any) -> None:
+    server = serve(answering(503))
+    with pytest.raises(Unavailable):
+        await server.client().read("GET", "/x", tries=1)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("kind", [OSError, ConnectionResetError, TimeoutError])
 async def test_bare_socket_error_does_not_escape(serve: Any, kind: type[Exception]) -> None:
     with pytest.raises(Ambiguous):
