@@ -23,6 +23,7 @@ from conveyor.engine.cache import Cache, Change
 from conveyor.engine.connections import Connections
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.hub import Hub, Work
+from conveyor.engine.identity import Holder, this_process
 from conveyor.engine.indicate import Indicator
 from conveyor.engine.items import ItemReconciler
 from conveyor.engine.lag import watch_lag
@@ -59,7 +60,7 @@ class Operator:
         self._queue: WorkQueue[Work] = WorkQueue()
         self._tickets: WorkQueue[Key] = WorkQueue()
         cache = Cache(dependencies_from=_dependencies_from(settings))
-        engine = engine_settings(settings, holder=holder_identity(settings))
+        engine = engine_settings(settings, holder=str(identity(settings)))
         self._world = World(
             cluster=self._cluster,
             connections=Connections(
@@ -213,6 +214,7 @@ def _dependencies_from(settings: Settings) -> frozenset[str]:
     )
 
 
-def holder_identity(settings: Settings) -> str:
-    """Unique per process: a container that restarts in its pod is another owner."""
-    return f"{settings.pod_uid or 'process'}/{secrets.token_hex(8)}"
+def identity(settings: Settings) -> Holder:
+    """Ours, unique per process: a container that restarts in its pod is another owner."""
+    pod = Key(settings.own_namespace(), settings.pod_name) if settings.pod_name else None
+    return this_process(nonce=secrets.token_hex(8), pod=pod, pod_uid=settings.pod_uid)

@@ -185,8 +185,11 @@ class Settings(BaseModel):
     """The operator's own namespace, also read from `POD_NAMESPACE`. Unset: the service account's, else the first of
     `NAMESPACES`, else `default`."""
     pod_uid: Annotated[str, Field(max_length=64, pattern=r"^[-0-9A-Za-z]*$")] = ""
-    """Uid of the operator's pod, also read from `POD_UID`: the first part of its identity as the owner of work. Empty
-    outside a pod."""
+    """Uid of the operator's pod, also read from `POD_UID`: with the pod's name its identity as the owner of work, by
+    which others tell that it is gone. Empty outside a pod."""
+    pod_name: Annotated[str, Field(max_length=63, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")] = ""
+    """Name of the operator's pod, also read from `POD_NAME`. Without it or the uid, processes of one host tell each
+    other by their number."""
 
     def allowed_hosts_value(self) -> AllowedHosts:
         return AllowedHosts(self.allowed_hosts)
@@ -202,7 +205,7 @@ class Settings(BaseModel):
         return found or next(iter(self.namespaces), "default")
 
 
-FROM_THE_POD = ("pod_namespace", "pod_uid")
+FROM_THE_POD = ("pod_namespace", "pod_uid", "pod_name")
 """Also read without the prefix: the names that pod specs commonly use for the downward API."""
 
 

@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "kubeconfig": None,
     "pod_namespace": None,
     "pod_uid": "",
+    "pod_name": "",
 }
 
 
@@ -102,6 +103,7 @@ def test_value_is_read(name: str, value: str, read: object) -> None:
         ("CONVEYOR_KUBECONFIG", "/nowhere/kubeconfig"),
         ("CONVEYOR_POD_NAMESPACE", "../escape"),
         ("CONVEYOR_POD_UID", "a b"),
+        ("CONVEYOR_POD_NAME", "a/b"),
     ],
 )
 def test_invalid_value_is_named(name: str, value: str) -> None:
@@ -236,5 +238,7 @@ def test_own_namespace_is_the_first_that_is_known(
     assert load(environ).own_namespace(mounted=path) == found
 
 
-def test_pod_uid_is_read_under_both_names() -> None:
-    assert [load({name: "uid-1"}).pod_uid for name in ("POD_UID", "CONVEYOR_POD_UID")] == ["uid-1", "uid-1"]
+@pytest.mark.parametrize("prefix", ["", "CONVEYOR_"])
+def test_pod_is_read_under_both_names(prefix: str) -> None:
+    pod = load({f"{prefix}POD_UID": "uid-1", f"{prefix}POD_NAME": "operator-x2x"})
+    assert (pod.pod_uid, pod.pod_name) == ("uid-1", "operator-x2x")
