@@ -268,6 +268,7 @@ class Monitor(Model):
     verdict: Literal["Watching", "Healthy", "Degraded"] = Field(description="What it has found.")
     failures: Annotated[int, Field(ge=0)] = Field(default=0, description="Failed probes in a row.")
     freeze_id: Word = Field(default="", description="The automatic freeze it caused.")
+    message: Text = Field(default="", description="What the last failed probe found; empty while all is well.")
 
 
 class TrackerStatus(Model):

@@ -25,6 +25,7 @@ from conveyor.pipeline.facts import (
     Fact,
     ForgeReview,
     JobFact,
+    ProbeFact,
     PullRequest,
     Ticket,
     TicketComment,
@@ -63,6 +64,8 @@ class Facts:
     """Whether the head contains the base's newest commit, so that it can be fast-forwarded to."""
     lane: Lane = field(default_factory=Lane)
     states: Fact[StateMap] = NOT_READ
+    probes: tuple[ProbeFact, ...] | None = None
+    """What each probe of a deployed item has found since the last pass; None: they were not due."""
     slot_free: bool = False
     blockers: tuple[str, ...] = ()
     """Items of the tickets that block this one's."""

@@ -16,6 +16,7 @@ from conveyor.pipeline.actions import Action, Settle, StopRun
 from conveyor.pipeline.case import Case, Orphan, advanced, moved, settle, stall, wait
 from conveyor.pipeline.facts import Ticket
 from conveyor.pipeline.indication import StateMap
+from conveyor.pipeline.monitoring import monitor
 from conveyor.pipeline.people import read_ticket, with_ticket_seen
 from conveyor.pipeline.pulls import merged_by_somebody, run_is_gone
 from conveyor.pipeline.stalled import closed_ticket, stay_stalled
@@ -55,8 +56,9 @@ def _named(item: WorkItem) -> str:
     return item.spec.repository_ref.name
 
 
-def rest_at_the_end(case: Case) -> Action | None:
-    return settle(case, case.status) if case.stage in TERMINAL else None
+def stay_at_the_end(case: Case) -> Action | None:
+    """What has ended is left alone, but for the watch over what it deployed."""
+    return monitor(case) if case.stage in TERMINAL else None
 
 
 def leave_newer_work_alone(case: Case) -> Action | None:
@@ -113,7 +115,7 @@ STEPS: tuple[Callable[[Case], Action | None], ...] = (
     leave_newer_work_alone,
     cancel,
     answer_request,
-    rest_at_the_end,
+    stay_at_the_end,
     merged_by_somebody,
     follow_transition,
     follow_run,

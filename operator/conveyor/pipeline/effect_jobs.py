@@ -10,6 +10,7 @@ from conveyor.pipeline.answers import read_effect_answer
 from conveyor.pipeline.case import Case, settle, stall, unstalled, wait
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
 from conveyor.pipeline.intents import UNREAD_SECONDS, arrived, looked_at_again, parked, unread
+from conveyor.pipeline.monitoring import watched
 
 
 def production(case: Case, transition: Transition) -> Action:
@@ -61,7 +62,8 @@ def _production_ended(case: Case, transition: Transition, job: JobFact) -> Actio
     ending = read_effect_answer(job)
     if ending.passed:
         revision = (ending.revision or transition.precondition.head_sha)[:256]
-        return arrived(case, transition, case.status.model_copy(update={"revision": revision}), cause="deployed")
+        status = watched(case, case.status.model_copy(update={"revision": revision}))
+        return arrived(case, transition, status, cause="deployed")
     cleared = case.status.model_copy(update={"transition": None})
     text = f"the deploy of {transition.precondition.head_sha[:12]} failed: {ending.summary}; retry deploys again"
     return stall(case, StalledReason.DEPLOY_FAILED, text, status=cleared)

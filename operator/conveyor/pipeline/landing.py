@@ -11,6 +11,7 @@ from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_sta
 from conveyor.pipeline.facts import PullRequest
 from conveyor.pipeline.gates import Failed, NotEvaluated, evaluate, first_open, recorded
 from conveyor.pipeline.intents import Target, intended, production_seconds
+from conveyor.pipeline.monitoring import watched
 from conveyor.pipeline.progress import (
     back_to_review,
     held_at,
@@ -82,7 +83,7 @@ def _merge(case: Case) -> Action:
 
 def deploy(case: Case) -> Action:
     if not case.spec.deploy.template:
-        status: WorkItemStatus = entered(case, Stage.DONE, cause="merged; no deploy is configured")
+        status: WorkItemStatus = watched(case, entered(case, Stage.DONE, cause="merged; no deploy is configured"))
         return settle(case, status, cause="merged", notes=(advanced(case, Stage.DONE, "no deploy is configured"),))
     target = Target(
         effect=Effect.PRODUCTION,

@@ -10,11 +10,11 @@ from typing import Any
 
 from conveyor.api.answers import Verdict
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.repository import EffectiveFreeze
+from conveyor.api.repository import EffectiveFreeze, Freeze
 from conveyor.api.stages import ROLE_OF_STAGE, TERMINAL, Stage
-from conveyor.api.workitem import Cause, Effect, StalledReason, TransitionJob
+from conveyor.api.workitem import Cause, Effect, HistoryEntry, Monitor, StalledReason, TransitionJob
 from conveyor.pipeline.case import Case, Facts
-from conveyor.pipeline.facts import ChangedFile, JobState
+from conveyor.pipeline.facts import ChangedFile, JobState, ProbeFact
 from conveyor.pipeline.lane import DependencyFact, DependencyState, Lane
 from conveyor.pipeline.wants import Want, wants
 from tests.unit.pipeline.builders import (
@@ -157,6 +157,7 @@ def variants(stage: Stage | None) -> Iterator[Variant]:
     yield from _runs(stage)
     yield from _verdicts(stage)
     yield from _gates(stage)
+    yield from _watches(stage)
     yield from ((f"Stalled {reason.value}", stalled(item(stage), reason)) for reason in StalledReason)
 
 
@@ -204,6 +205,18 @@ def _gates(stage: Stage) -> Iterator[Variant]:
     yield "never tested", item(stage, last_run=None, gates=())
 
 
+def _watches(stage: Stage) -> Iterator[Variant]:
+    if stage not in TERMINAL:
+        return
+    for verdict in ("Watching", "Healthy", "Degraded"):
+        for failures in (0, 1, 2, 3):
+            for left in (60, 0):
+                found = Monitor.model_validate(
+                    {"untilTime": NOW + timedelta(seconds=left), "verdict": verdict, "failures": failures}
+                )
+                yield f"watched: {verdict} {failures}, {left} s left", item(stage, monitor=found, history=DEPLOYED)
+
+
 def intents() -> Iterator[Variant]:
     for effect, stage in (
         (Effect.CUT_BRANCH, Stage.CREATED),
@@ -231,12 +244,35 @@ def intents() -> Iterator[Variant]:
             )
 
 
+WATCH = {"windowSeconds": 600, "failureThreshold": 3, "probes": [{"url": "https://shop.example/healthz"}]}
+WATCHED = repository(monitor=WATCH)
+DEPLOYED = (
+    HistoryEntry(
+        from_stage=Stage.DEPLOY, to_stage=Stage.DONE, time=NOW, actor="conveyor", cause="deployed", transition_id="d"
+    ),
+)
+
+
+def frozen(of: Repository) -> Repository:
+    """By the deploy of `DEPLOYED`."""
+    freeze = Freeze(id="d", reason="degraded", item="shop-et-17", since_time=NOW)
+    return of.model_copy(update={"status": of.status.model_copy(update={"freezes": (freeze,)})})
+
+
 REPOSITORIES: Mapping[str, Repository] = {
     "no person asked": AUTO,
     "a person asked": PERSON,
     "not admitted": repository(active=False),
     "nothing to deploy": repository(deploy={}),
+    "watched": WATCHED,
+    "watched for the alert only": repository(monitor=WATCH | {"onDegraded": "AlertOnly"}),
+    "watched and frozen": frozen(WATCHED),
 }
+PROBES = (
+    None,
+    (ProbeFact("page", healthy=True), ProbeFact("query", healthy=True)),
+    (ProbeFact("page", healthy=True), ProbeFact("query", healthy=False, reason="the result is 0")),
+)
 
 
 def in_full(name: str, lane: Lane) -> bool:
@@ -265,6 +301,8 @@ def _repositories(stage: Stage | None, name: str) -> list[tuple[str, Repository]
     kinds += ["a person asked"] if asking or told else []
     kinds += ["not admitted"] if admission else []
     kinds += ["nothing to deploy"] if deploys else []
+    kinds += ["watched"] if deploys else []
+    kinds += ["watched", "watched for the alert only", "watched and frozen"] if name.startswith("watched") else []
     return [(kind, REPOSITORIES[kind]) for kind in kinds]
 
 
@@ -280,7 +318,8 @@ def _facts(wanted: frozenset[Want], lane: Lane, whole: WorkItem, *, full: bool) 
     claims = whole.status.stage not in TERMINAL and whole.status.stage != Stage.DEPLOY
     for chosen in _combinations(names, full=full):
         for slot in (True, False) if claims and _few(chosen) else (True,):
-            yield Facts(**chosen, lane=lane, slot_free=slot, nonce="00ff")
+            for probes in PROBES if whole.status.monitor is not None else (None,):
+                yield Facts(**chosen, lane=lane, slot_free=slot, nonce="00ff", probes=probes)
 
 
 def _few(chosen: Mapping[str, Any]) -> bool:

@@ -11,8 +11,8 @@ import pytest
 
 from conveyor.api.answers import Verdict
 from conveyor.api.stages import EDGES, ROLE_OF_STAGE, Stage
-from conveyor.api.workitem import Effect, StalledReason, WorkItemStatus
-from conveyor.pipeline.actions import Action, Admit, Apply, Settle, StartRun
+from conveyor.api.workitem import Effect, Monitor, StalledReason, WorkItemStatus
+from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Settle, StartRun
 from conveyor.pipeline.case import Case, with_status
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.facts import ChangedFile, PullRequest
@@ -235,6 +235,45 @@ def _starts(case: Case, status: WorkItemStatus) -> str:
     return ", ".join(what for what, is_so in wrong.items() if is_so and not (told and "unasked" in what))
 
 
+def the_end_is_the_end(case: Case, action: Action) -> str:
+    """Of what has ended only the watch, people's echoes and conditions change; the Repository only to be frozen."""
+    if case.status.stage not in (Stage.DONE, Stage.CANCELLED):
+        return ""
+    old, new = case.status.monitor, case.status
+    match action:
+        case Settle(status=status):
+            new = status
+        case Amend(freeze=freeze, coverage=None, production=None) if freeze is not None:
+            failed = old is not None and old.verdict == "Watching" and old.failures >= 3
+            return "" if failed and case.spec.monitor.on_degraded == "Freeze" else "freezes although it must not"
+        case _:
+            return f"{type(action).__name__} on what has ended"
+    kept = ("monitor", "conditions", "handled_requests", "observed_generation")
+    if new.model_copy(update={name: getattr(case.status, name) for name in kept}) != case.status:
+        return "more than the watch changes"
+    return _verdict_known(case, old, new.monitor)
+
+
+def _verdict_known(case: Case, old: Monitor | None, new: Monitor | None) -> str:
+    if old == new:
+        return ""
+    probes, watched = case.facts.probes, bool(case.spec.monitor.probes)
+    well = probes is not None and all(probe.healthy for probe in probes)
+    wrong = {
+        "a verdict was changed": old is None or old.verdict != "Watching",
+        "a watch ended unasked": new is None and watched,
+        "healthy, and nobody knows": new is not None and new.verdict == "Healthy" and not well,
+        "healthy before the end": new is not None and new.verdict == "Healthy" and new.until_time > case.now,
+        "degraded too early": new is not None and new.verdict == "Degraded" and new.failures < 3,
+        "counted without a probe": new is not None and new.failures != (old.failures if old else 0) and probes is None,
+        "degraded before it is frozen": new is not None
+        and new.verdict == "Degraded"
+        and case.spec.monitor.on_degraded == "Freeze"
+        and new.freeze_id not in {freeze.id for freeze in case.repository.status.freezes},
+    }
+    return ", ".join(what for what, is_so in wrong.items() if is_so)
+
+
 def counts_monotone(case: Case, action: Action) -> str:
     """What the API server would refuse."""
     if not isinstance(action, Settle):
@@ -256,7 +295,8 @@ def can_be_stored(case: Case, action: Action) -> str:
     if not isinstance(action, Settle):
         return ""
     new = action.status
-    like = (new.stage, new.waiting, new.transition, new.active_run, new.last_run, new.approval, new.conditions)
+    parts = (new.stage, new.waiting, new.transition, new.active_run, new.last_run, new.approval, new.monitor)
+    like = (*parts, new.conditions)
     words = tuple((gate.name, gate.passed, gate.reason) for gate in new.gates)
     if (like, words) in STORED:
         return ""
@@ -294,7 +334,16 @@ def _began(case: Case, status: WorkItemStatus) -> bool:
     return new_run or (intent is not None and (old_intent is None or intent.id != old_intent.id))
 
 
-RULES = (only_edges, gates_known, nothing_starts_unasked, counts_monotone, can_be_stored, says_why, comes_to_rest)
+RULES = (
+    only_edges,
+    gates_known,
+    nothing_starts_unasked,
+    the_end_is_the_end,
+    counts_monotone,
+    can_be_stored,
+    says_why,
+    comes_to_rest,
+)
 
 
 def every_rule(case: Case, action: Action) -> str:
