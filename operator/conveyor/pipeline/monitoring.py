@@ -101,7 +101,5 @@ def _freezes(case: Case) -> bool:
     return case.policy.freeze and case.spec.monitor.on_degraded == "Freeze"
 
 
-def _with(
-    case: Case, found: Monitor | None, *, after: float | None = None, notes: tuple[Note, ...] = ()
-) -> Settle:
+def _with(case: Case, found: Monitor | None, *, after: float | None = None, notes: tuple[Note, ...] = ()) -> Settle:
     return settle(case, case.status.model_copy(update={"monitor": found}), after=after, notes=notes)
