@@ -164,6 +164,9 @@ class InventedForge(Forge):
     async def mark_merged(self, number: int, *, commit: str) -> None:
         self._outside.merged.add(number)
 
+    async def update_by_rebase(self, number: int) -> None:
+        return None
+
     async def comment(self, number: int, body: str) -> None:
         return None
 

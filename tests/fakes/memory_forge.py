@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from conveyor.forge.protocol import Forge
 from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, ForgeSettings, HookState, PullRequest
-from conveyor.web.errors import Conflict, NotFound, OutsideError, Unavailable
+from conveyor.web.errors import Conflict, NotFound, OutsideError, Refused, Unavailable
 from tests.fakes.memory_faults import Calls
 
 
@@ -51,10 +51,7 @@ class MemoryForge(Forge):
         parent = self.branches[branch]
         commit = _sha(parent, *files, len(self.commits))
         self.commits[commit] = Commit(parent, frozenset(files))
-        self.branches[branch] = commit
-        for number, pull in self.pulls.items():
-            if pull.head == branch and pull.state == "open":
-                self.pulls[number] = replace(pull, head_sha=commit)
+        self._move(branch, commit)
         return commit
 
     def report(self, commit: str, state: str, *, context: str = "ci/test") -> None:
@@ -91,9 +88,8 @@ class MemoryForge(Forge):
 
     async def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
         await self.calls.read()
-        old = set(self.ancestors(self.branches.get(base, base)))
-        new = [commit for commit in self.ancestors(head) if commit not in old]
-        return tuple(ChangedFile(file, "added") for commit in new for file in sorted(self.commits[commit].files))
+        new = self._above(self.branches.get(head, head), self.branches.get(base, base))
+        return tuple(ChangedFile(file, "added") for file in sorted(self._files(new)))
 
     async def contains(self, base: str, commit: str) -> bool:
         await self.calls.read()
@@ -185,8 +181,42 @@ class MemoryForge(Forge):
 
         await self.calls.write("mark_merged", act)
 
+    async def update_by_rebase(self, number: int) -> None:
+        def act() -> tuple[str, ...]:
+            pull = self.pulls[number]
+            base = self.branches[pull.base]
+            theirs, ours = self._above(base, pull.head_sha), self._above(pull.head_sha, base)
+            if pull.state != "open" or not theirs:
+                raise Refused("closed, or up to date")
+            if self._files(ours) & self._files(theirs):
+                raise Conflict("rebase failed because of conflict")
+            head = base
+            for commit in reversed(ours):
+                files = self.commits[commit].files
+                new = _sha(head, *sorted(files), len(self.commits))
+                self.commits[new] = Commit(head, files)
+                head = new
+            self._move(pull.head, head)
+            return (head,)
+
+        await self.calls.write("update_by_rebase", act)
+
     async def comment(self, number: int, body: str) -> None:
         await self.calls.write("comment", lambda: (str(number), body))
+
+    def _move(self, branch: str, commit: str) -> None:
+        self.branches[branch] = commit
+        for number, pull in self.pulls.items():
+            if pull.head == branch and pull.state == "open":
+                self.pulls[number] = replace(pull, head_sha=commit)
+
+    def _above(self, commit: str, other: str) -> list[str]:
+        """What `commit` has and `other` has not, newest first."""
+        old = set(self.ancestors(other))
+        return [one for one in self.ancestors(commit) if one not in old]
+
+    def _files(self, commits: list[str]) -> frozenset[str]:
+        return frozenset().union(*(self.commits[commit].files for commit in commits))
 
     def _open(self, head: str, base: str) -> list[PullRequest]:
         return [pull for pull in self.pulls.values() if (pull.head, pull.base, pull.state) == (head, base, "open")]

@@ -237,6 +237,7 @@ def engine_settings(settings: Settings, *, holder: str) -> EngineSettings:
         serial_gate_repositories=settings.serial_gate_repositories,
         freeze=settings.freeze_enabled,
         dependencies=settings.dependencies_enabled,
+        premerge_rebase=settings.premerge_rebase_always,
         dependencies_source=settings.dependencies_source,
         events=settings.events_enabled,
         ingress_secret=settings.ingress_secret,

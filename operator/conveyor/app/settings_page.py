@@ -21,7 +21,6 @@ NOT_READ_YET = frozenset(
         "transition_lease_enabled",
         "transition_lease_repositories",
         "transition_lease_seconds",
-        "premerge_rebase_always",
         "reconcile_enabled",
         "reconcile_skip_blocked_enabled",
         "grace_default_seconds",

@@ -135,6 +135,7 @@ class ItemReconciler:
         return Policy(
             holder=settings.holder,
             poll_seconds=settings.reconcile_interval_seconds,
+            premerge_rebase=settings.premerge_rebase,
             dependencies=settings.dependencies,
             dependencies_source=settings.dependencies_source,
             agent_logins=frozenset(logins.values()),

@@ -27,6 +27,8 @@ class EngineSettings:
     serial_gate_repositories: frozenset[str] = frozenset()
     """Where the serial gate applies; empty: everywhere."""
     freeze: bool = True
+    premerge_rebase: bool = True
+    """Whether a branch behind its base is rebased before the merge; False overrides every Repository."""
     dependencies: bool = True
     dependencies_source: str = "both"
     events: bool = True

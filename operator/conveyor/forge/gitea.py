@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from conveyor.web.errors import Ambiguous, BadCredentials, Conflict, OutsideErro
 from conveyor.web.hosts import AllowedHosts
 
 T = TypeVar("T")
+_UP_TO_DATE = re.compile(r"HeadBranch of PR [0-9]+ is up to date")
 
 PAGE_SIZE = 50  # Gitea caps it there, silently
 MAX_PAGES = 200
@@ -136,6 +138,16 @@ class Gitea(Forge):
     async def mark_merged(self, number: int, *, commit: str) -> None:
         """Conflict where it is merged already, or the base does not contain the commit."""
         await self._merge(number, {"Do": "manually-merged", "MergeCommitID": commit})
+
+    async def update_by_rebase(self, number: int) -> None:
+        address = self._repository + path("pulls", number, "update")
+        try:
+            await self._web.write("POST", address, params={"style": "rebase"}, ok=(200,))
+        except Ambiguous as error:
+            # Gitea says so to site administrators alone; anybody else's 500 is without a reason, and only reading tells.
+            if error.status != 500 or not _UP_TO_DATE.search(str(error)):
+                raise
+            raise Refused(str(error), status=500) from None
 
     async def comment(self, number: int, body: str) -> None:
         """Refused where the token lacks the scope write:issue."""

@@ -57,6 +57,13 @@ class Forge(Protocol):
     async def mark_merged(self, number: int, *, commit: str) -> None:
         """Close a pull request as merged whose commit the base already contains."""
 
+    async def update_by_rebase(self, number: int) -> None:
+        """Rebase the pull request's branch on the base's newest commit, whatever the head is just now.
+
+        A return is no proof: read the head. Conflict: it cannot be rebased, the head is unchanged. Refused: the branch
+        is up to date, the pull request is closed, or rights or settings forbid it.
+        """
+
     async def comment(self, number: int, body: str) -> None:
         """Comment on a pull request."""
 

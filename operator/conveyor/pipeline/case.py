@@ -88,6 +88,8 @@ class Policy:
     dependencies: bool = True
     dependencies_source: str = "both"
     """spec, tracker or both."""
+    premerge_rebase: bool = True
+    """Whether a branch behind its base is rebased; False overrides every Repository's `alwaysRebase`."""
     transition_lease: bool = False
     poll_seconds: float = 30.0
     """How often what reports nothing is read again."""

@@ -47,6 +47,7 @@ WRITES: dict[str, Call] = {
     "create_branch": lambda forge: forge.create_branch("feature", at=SHA),
     "open_pull_request": lambda forge: forge.open_pull_request(head="feature", base="main", title="t", body="b"),
     "comment": lambda forge: forge.comment(1, "text"),
+    "update_by_rebase": lambda forge: forge.update_by_rebase(1),
 }
 MERGES: dict[str, Call] = {
     "merge": lambda forge: forge.merge(1, head=SHA),
@@ -222,6 +223,38 @@ async def test_merge_pins_the_head_and_moves_forward_only() -> None:
     sent: list[Any] = []
     await gitea(merged_with(sent)).merge(1, head=SHA)
     assert sent == [{"Do": "fast-forward-only", "head_commit_id": SHA}]
+
+
+async def test_update_is_by_rebase() -> None:
+    sent: list[httpx.URL] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url)
+        return httpx.Response(200)
+
+    await gitea(handler).update_by_rebase(1)
+    assert [str(url) for url in sent] == [f"{URL}/api/v1/repos/shop/cart/pulls/1/update?style=rebase"]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (500, "HeadBranch of PR 1 is up to date", Refused),
+        (500, "", Ambiguous),
+        (500, "rebase: exit status 128", Ambiguous),
+        (409, "rebase failed because of conflict", Conflict),
+        (422, "%!s(<nil>)", Refused),
+        (403, None, Refused),
+        (404, "", NotFound),
+    ],
+)
+async def test_update_that_is_not_done_is_this_error(
+    status: int, message: str | None, kind: type[OutsideError]
+) -> None:
+    body: dict[str, Any] = {} if message is None else {"json": {"message": message}}
+    with pytest.raises(OutsideError) as caught:
+        await gitea(always(status, **body)).update_by_rebase(1)
+    assert (type(caught.value), caught.value.status) == (kind, status)
 
 
 async def test_missing_scope_to_name_oneself_leaves_the_login_empty() -> None:
