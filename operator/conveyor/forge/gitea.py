@@ -144,7 +144,7 @@ class Gitea(Forge):
         try:
             await self._web.write("POST", address, params={"style": "rebase"}, ok=(200,))
         except Ambiguous as error:
-            # Gitea says so to site administrators alone; anybody else's 500 is without a reason, and only reading tells.
+            # Gitea says so to site administrators alone; to others the 500 says nothing, and only reading tells.
             if error.status != 500 or not _UP_TO_DATE.search(str(error)):
                 raise
             raise Refused(str(error), status=500) from None
