@@ -6,64 +6,25 @@ A gate that cannot be evaluated has not passed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import NoReturn
 
 from conveyor.api.answers import Verdict
 from conveyor.api.names import document_folder
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Gate, LastRun, WaitingReason, WorkItemStatus
 from conveyor.pipeline.case import Case
-from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, PullRequest, Unknown
-
-
-class _NoTruthValue:
-    __slots__ = ()
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} has no truth value: take it apart with match")
-
-
-@dataclass(frozen=True, slots=True)
-class Passed(_NoTruthValue):
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed(_NoTruthValue):
-    """It does not hold, and waiting will not change that: work is needed."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotEvaluated(_NoTruthValue):
-    """Nobody can say yet: it has not passed."""
-
-    reason: str
-    waiting: WaitingReason
-    silent: bool = False
-    """Nobody has said a word within the time limit."""
-    unread: bool = False
-    """A fact could not be read: this is no word about the commit, and an earlier one stands."""
-
-
-Word = Passed | Failed | NotEvaluated
-GateFunction = Callable[[Case], Word]
-NOT_CONFIGURED = Passed("NotConfigured")
-
-
-def unreadable(fact: Unknown) -> NotEvaluated:
-    waiting = WaitingReason.TRACKER if fact.on == "Tracker" else WaitingReason.FORGE
-    return NotEvaluated(f"{fact.on} could not be read: {fact.reason}", waiting, unread=True)
-
-
-def head_sha(case: Case) -> str:
-    """The head that gates speak about: the pull request's, before there is one the branch's; empty where unknown."""
-    if case.status.pull_request is None:
-        return case.facts.branch_head if isinstance(case.facts.branch_head, str) else ""
-    return case.facts.pull.head_sha if isinstance(case.facts.pull, PullRequest) else ""
+from conveyor.pipeline.ci_gate import ci_green
+from conveyor.pipeline.facts import ChangedFile, Unknown
+from conveyor.pipeline.review_gate import review_approved
+from conveyor.pipeline.words import (
+    NOT_CONFIGURED,
+    Failed,
+    GateFunction,
+    NotEvaluated,
+    Passed,
+    Word,
+    head_sha,
+    unreadable,
+)
 
 
 def analysis_complete(case: Case) -> Word:
@@ -108,133 +69,6 @@ def pull_request_open(case: Case) -> Word:
             if pull.state == "open":
                 return Passed(f"#{pull.number}")
             return NotEvaluated(f"#{pull.number} is {pull.state}", WaitingReason.FORGE)
-
-
-def ci_green(case: Case) -> Word:
-    gate = case.spec.gates.ci
-    if gate.mode == "None":
-        return NOT_CONFIGURED
-    if not gate.creators and not case.policy.agents_known:
-        text = "it is unknown which logins are agents: give their tokens read:user, or name gates.ci.creators"
-        return NotEvaluated(text, WaitingReason.FORGE)
-    match case.facts.statuses:
-        case Unknown() as unknown:
-            return unreadable(unknown)
-        case statuses:
-            return ci_word(
-                statuses,
-                contexts=gate.contexts,
-                creators=gate.creators,
-                agents=case.policy.agent_logins,
-                silent=_is_silent(case),
-            )
-
-
-def ci_word(
-    statuses: tuple[CommitStatus, ...],
-    *,
-    contexts: tuple[str, ...],
-    creators: tuple[str, ...],
-    agents: frozenset[str],
-    silent: bool,
-) -> Word:
-    """What one commit's statuses say. Without named contexts all that count must be green, and there must be one."""
-    counting = [
-        status
-        for status in statuses
-        if (status.creator in creators if creators else status.creator not in agents)
-        and (not contexts or status.context in contexts)
-    ]
-    missing = sorted(set(contexts) - {status.context for status in counting})
-    red = sorted({status.context for status in counting if status.state in ("failure", "error", "warning")})
-    if red:
-        return Failed(f"CI is red: {', '.join(red)}"[:256])
-    if not counting or missing:
-        named = ", ".join(missing) or "any context"
-        return NotEvaluated(f"no status yet of {named}"[:256], WaitingReason.CI, silent=silent)
-    unfinished = sorted({status.context for status in counting if status.state not in ("success", "skipped")})
-    if unfinished:
-        return NotEvaluated(f"CI is at work: {', '.join(unfinished)}"[:256], WaitingReason.CI)
-    return Passed(f"{len(counting)} green")
-
-
-def _is_silent(case: Case) -> bool:
-    """Whether the time limit has passed since we first looked at this head."""
-    seen = case.status.gate("ci_green")
-    if seen is None or seen.passed or seen.head_sha != head_sha(case):
-        return False
-    return case.now - seen.checked_time >= timedelta(seconds=case.spec.gates.ci.timeout_seconds)
-
-
-def review_approved(case: Case) -> Word:
-    match case.facts.pull:
-        case Unknown() as unknown:
-            return unreadable(unknown)
-        case None:
-            return NotEvaluated("there is no pull request", WaitingReason.FORGE)
-        case pull:
-            pass
-    match case.facts.reviews:
-        case Unknown() as unknown:
-            return unreadable(unknown)
-        case reviews:
-            return review_word(
-                reviews,
-                head=pull.head_sha,
-                carried=carried_heads(case, pull.head_sha),
-                needed=case.spec.gates.review.approvals,
-                reviewers=frozenset(case.spec.gates.review.reviewers) | _agent_reviewer(case),
-                excluded=case.policy.agent_logins - _agent_reviewer(case),
-            )
-
-
-def review_word(
-    reviews: tuple[ForgeReview, ...],
-    *,
-    head: str,
-    carried: frozenset[str],
-    needed: int,
-    reviewers: frozenset[str],
-    excluded: frozenset[str],
-) -> Word:
-    """The newest word of each reviewer; an approval counts for the head, or a commit with the same change, alone.
-
-    Approvals count from `reviewers` alone, change requests from whoever has a say on the forge; `excluded` has neither.
-    """
-    newest: dict[str, ForgeReview] = {}
-    for review in reviews:
-        if review.state in ("APPROVED", "REQUEST_CHANGES") and review.author not in excluded and not review.dismissed:
-            newest[review.author] = review
-    weighty = {author: review for author, review in newest.items() if review.official or author in reviewers}
-    against = sorted(author for author, review in weighty.items() if review.state == "REQUEST_CHANGES")
-    if against:
-        return Failed(f"changes requested by {', '.join(against)}"[:256])
-    good = [
-        author
-        for author, review in newest.items()
-        if author in reviewers and review.official and (review.commit == head or review.commit in carried)
-    ]
-    if len(good) >= needed:
-        return Passed(f"approved by {', '.join(sorted(good))}"[:256])
-    whose = ", ".join(sorted(reviewers)) or "nobody: no reviewer is known"
-    return NotEvaluated(f"{len(good)} of {needed} approvals of this commit, by {whose}"[:256], WaitingReason.REVIEW)
-
-
-def carried_heads(case: Case, head: str) -> frozenset[str]:
-    """Earlier heads whose review still speaks about `head`: our own rebase with an unchanged change."""
-    match case.facts.change_id:
-        case str() as change if change:
-            return frozenset(
-                gate.head_sha
-                for gate in case.status.gates
-                if gate.name == "review_approved" and gate.change_id == change
-            ) - {head}
-        case _:
-            return frozenset()
-
-
-def _agent_reviewer(case: Case) -> frozenset[str]:
-    return frozenset({case.policy.reviewer_login}) if case.policy.reviewer_login else frozenset()
 
 
 def tests_passed(case: Case) -> Word:

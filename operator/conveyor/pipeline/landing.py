@@ -9,7 +9,7 @@ from conveyor.api.workitem import Cause, Effect, StalledReason, WaitingReason, W
 from conveyor.pipeline.actions import Action
 from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
 from conveyor.pipeline.facts import PullRequest
-from conveyor.pipeline.gates import Failed, NotEvaluated, evaluate, first_open, recorded
+from conveyor.pipeline.gates import evaluate, first_open, recorded
 from conveyor.pipeline.intents import Target, intended, production_seconds
 from conveyor.pipeline.monitoring import watched
 from conveyor.pipeline.progress import (
@@ -22,6 +22,7 @@ from conveyor.pipeline.progress import (
 from conveyor.pipeline.proposal import proposed
 from conveyor.pipeline.pulls import pull_trouble
 from conveyor.pipeline.runs import entered, rework
+from conveyor.pipeline.words import Failed, NotEvaluated
 
 
 def deploy_staging(case: Case) -> Action:

@@ -11,10 +11,10 @@ from conveyor.api.workitem import Approval, Cause, Gate, StalledReason, TrackerS
 from conveyor.pipeline.actions import Action, Note, Settle
 from conveyor.pipeline.case import Case, open_time, settle, wait
 from conveyor.pipeline.facts import Ticket, Unknown
-from conveyor.pipeline.gates import head_sha
 from conveyor.pipeline.indication import LogicalState, StateMap
 from conveyor.pipeline.resuming import resume, retry
 from conveyor.pipeline.runs import held_off, rework
+from conveyor.pipeline.words import head_sha
 
 
 def text_digest(ticket: Ticket) -> str:

@@ -9,10 +9,11 @@ from conveyor.api.workitem import Cause, StalledReason, WaitingReason
 from conveyor.pipeline.actions import Action
 from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
 from conveyor.pipeline.facts import PullRequest, Unknown
-from conveyor.pipeline.gates import Failed, NotEvaluated, evaluate, first_open, head_sha, recorded
+from conveyor.pipeline.gates import evaluate, first_open, recorded
 from conveyor.pipeline.people import ask
 from conveyor.pipeline.pulls import head_moved
 from conveyor.pipeline.runs import entered, rework, why_here
+from conveyor.pipeline.words import Failed, NotEvaluated, head_sha
 
 NEXT: Mapping[Stage, Stage] = {
     Stage.ANALYSIS: Stage.ARCHITECTURE,

@@ -23,7 +23,7 @@ from conveyor.pipeline.answers import Ending, infrastructure, read_run_answer
 from conveyor.pipeline.budgets import CAUSE_OF_STAGE, attempt_number, charged, exhausted
 from conveyor.pipeline.case import SOON, Case, moved, settle, stall, unstalled, wait
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
-from conveyor.pipeline.gates import head_sha
+from conveyor.pipeline.words import head_sha
 
 SHORTEST_WAIT = 5
 """Seconds: a role that asks to be started again at once, each time, must not keep the cluster busy with Jobs."""

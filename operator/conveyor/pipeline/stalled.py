@@ -12,10 +12,11 @@ from conveyor.api.workitem import StalledReason
 from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.admitting import dependencies
 from conveyor.pipeline.case import Case, settle, stall
+from conveyor.pipeline.ci_gate import ci_green
 from conveyor.pipeline.facts import PullRequest, Ticket, Unknown
-from conveyor.pipeline.gates import NotEvaluated, ci_green
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.pulls import pull_trouble
+from conveyor.pipeline.words import NotEvaluated
 from conveyor.pipeline.work import WORK
 
 Stay = Callable[[Case], Action | None]

@@ -8,19 +8,11 @@ import pytest
 
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import WaitingReason
+from conveyor.pipeline.ci_gate import ci_green, ci_word
 from conveyor.pipeline.facts import CommitStatus, ForgeReview
-from conveyor.pipeline.gates import (
-    GATES,
-    GATES_TO_LEAVE,
-    Failed,
-    NotEvaluated,
-    Passed,
-    Word,
-    ci_green,
-    ci_word,
-    review_approved,
-    review_word,
-)
+from conveyor.pipeline.gates import GATES, GATES_TO_LEAVE
+from conveyor.pipeline.review_gate import review_approved, review_word
+from conveyor.pipeline.words import Failed, NotEvaluated, Passed, Word
 from tests.unit.pipeline.builders import (
     BASE,
     CHANGE,
