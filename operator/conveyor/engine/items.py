@@ -27,7 +27,7 @@ from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import World
-from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Note, Settle, StartRun, StopRun
+from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Note, Settle, StartRun, StopEffect, StopRun
 from conveyor.pipeline.case import SOON, Case, Policy, wait
 from conveyor.pipeline.decide import decide, decide_without_repository
 from conveyor.pipeline.facts import NOT_READ, Unknown
@@ -155,6 +155,8 @@ class ItemReconciler:
                 return await self._start(case, run)
             case StopRun(run):
                 return await runs.stop(self._world, case.item, run)
+            case StopEffect(transition):
+                return await runs.stop_effect(self._world, case.item, transition)
             case Apply(transition):
                 return await self._apply(case, transition)
             case Amend():

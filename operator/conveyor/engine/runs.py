@@ -5,7 +5,7 @@ from __future__ import annotations
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import Agent
 from conveyor.api.stages import Role
-from conveyor.api.workitem import ActiveRun
+from conveyor.api.workitem import ActiveRun, Transition
 from conveyor.cluster.protocol import Key, Lost, Rejected, Uncertain, Won
 from conveyor.engine.manifests import RunPlan, run_job
 from conveyor.engine.outcomes import Again, Outcome
@@ -105,6 +105,18 @@ async def stop(world: World, item: WorkItem, run: ActiveRun) -> Outcome:
     job = await world.cluster.job(key, with_message=False)
     if job.state in (JobState.ACTIVE, JobState.ENDED) and job.item_uid == item.metadata.uid:
         await world.cluster.delete_job(key, uid=job.uid)
+    return Again(0.5)
+
+
+async def stop_effect(world: World, item: WorkItem, transition: Transition) -> Outcome:
+    """Delete the Job of an intent that is given up, and take our finalizer off: a Job that it holds runs on."""
+    if transition.job is None:
+        return Again(0.0)
+    key = Key(item.metadata.namespace, transition.job.name)
+    job = await world.cluster.job(key, with_message=False)
+    if job.uid and job.item_uid == item.metadata.uid:
+        await world.cluster.delete_job(key, uid=job.uid)
+        await world.cluster.release_job(key)
     return Again(0.5)
 
 

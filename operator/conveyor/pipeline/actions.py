@@ -4,6 +4,7 @@ Settle      store this status by compare-and-swap if it differs, and look again 
 Admit       make the item the repository's active one, by compare-and-swap on the Repository
 StartRun    create the Job of the recorded run
 StopRun     delete the Job of the recorded run; the next pass reads whether it is gone
+StopEffect  delete the Job of the recorded intent, which is given up; the next pass reads whether it is gone
 Apply       carry out the effect of the recorded intent; the next pass reads whether it happened
 Amend       put on the Repository what the recorded intent came to, by compare-and-swap; the next pass reads it there
 Discard     delete the item itself: nothing has begun and nobody wants it
@@ -63,6 +64,12 @@ class StopRun:
 
 
 @dataclass(frozen=True, slots=True)
+class StopEffect:
+    transition: Transition
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     transition: Transition
     notes: tuple[Note, ...] = field(default=())
@@ -85,4 +92,4 @@ class Discard:
     why: str
 
 
-Action = Settle | Admit | StartRun | StopRun | Apply | Amend | Discard
+Action = Settle | Admit | StartRun | StopRun | StopEffect | Apply | Amend | Discard

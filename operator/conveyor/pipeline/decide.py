@@ -10,21 +10,21 @@ from datetime import datetime
 
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import TERMINAL, Stage
-from conveyor.api.workitem import Effect, StalledReason, WaitingReason
+from conveyor.api.workitem import StalledReason, WaitingReason
 from conveyor.pipeline import effects, runs
-from conveyor.pipeline.actions import Action, Settle, StopRun
+from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.case import Case, Orphan, advanced, moved, settle, stall, wait
 from conveyor.pipeline.facts import Ticket
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.monitoring import monitor
 from conveyor.pipeline.people import read_ticket, with_ticket_seen
-from conveyor.pipeline.pulls import merged_by_somebody, run_is_gone
+from conveyor.pipeline.pulls import merged_by_somebody
 from conveyor.pipeline.stalled import closed_ticket, stay_stalled
+from conveyor.pipeline.superseding import NEVER_SUPERSEDED, end_first, superseded
 from conveyor.pipeline.verbs import answer_request
 from conveyor.pipeline.work import WORK
 
 DEPLOY_ENDED = (StalledReason.DEPLOY_FAILED, StalledReason.ROLLBACK_FAILED)
-NEVER_SUPERSEDED = frozenset({Effect.MERGE, Effect.RATCHET, Effect.PRODUCTION, Effect.ROLLBACK})
 
 
 def decide(case: Case) -> Action:
@@ -68,18 +68,18 @@ def leave_newer_work_alone(case: Case) -> Action | None:
 
 
 def cancel(case: Case) -> Action | None:
-    """To `cancelled`, once no run is left; never out of a merge or a deploy."""
+    """To `cancelled`, once neither run nor effect Job is left; never out of a merge or a deploy."""
     wanted = "spec.cancel is set" if case.item.spec.cancel else _ticket_cancelled(case)
     transition = case.status.transition
     if case.stage in TERMINAL or wanted is None or (transition is not None and transition.effect in NEVER_SUPERSEDED):
         return None
     if case.stage == Stage.DEPLOY and case.status.stalled not in DEPLOY_ENDED:
         return None
-    run = case.status.active_run
-    if run is not None and not run_is_gone(case):
-        return StopRun(run, wanted)
+    if (first := end_first(case, wanted)) is not None:
+        return first
     status = moved(case, case.status, Stage.CANCELLED, cause=wanted).model_copy(update={"active_run": None})
-    return settle(case, status, cause="cancelled", notes=(advanced(case, Stage.CANCELLED, wanted),))
+    notes = (*superseded(case, wanted), advanced(case, Stage.CANCELLED, wanted))
+    return settle(case, status, cause="cancelled", notes=notes)
 
 
 def _ticket_cancelled(case: Case) -> str | None:

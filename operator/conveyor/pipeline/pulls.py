@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, StalledReason, WaitingReason
-from conveyor.pipeline.actions import Action, StopRun
+from conveyor.pipeline.actions import Action
 from conveyor.pipeline.case import Case, advanced, moved, settle, stall, wait
-from conveyor.pipeline.facts import JobFact, JobState, PullRequest
+from conveyor.pipeline.facts import PullRequest
+from conveyor.pipeline.superseding import end_first, superseded
 
 BEFORE_MERGE = frozenset({Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING})
 
@@ -63,8 +64,9 @@ def merged_by_somebody(case: Case) -> Action | None:
     pull = _landed(case)
     if pull is None:
         return None
-    if case.status.active_run is not None and not run_is_gone(case):
-        return StopRun(case.status.active_run, "the pull request was merged by somebody")
+    why = "the pull request was merged by somebody"
+    if (first := end_first(case, why)) is not None:
+        return first
     if not case.policy.agents_known:
         text = (
             f"#{pull.number} was merged by {pull.merged_by or 'somebody'}, and it is unknown whether that is an agent"
@@ -82,7 +84,8 @@ def merged_by_somebody(case: Case) -> Action | None:
             "head_sha": pull.head_sha,
         }
     )
-    return settle(case, status, cause="external merge", notes=(advanced(case, Stage.DONE, cause),))
+    notes = (*superseded(case, why), advanced(case, Stage.DONE, cause))
+    return settle(case, status, cause="external merge", notes=notes)
 
 
 def _landed(case: Case) -> PullRequest | None:
@@ -95,13 +98,3 @@ def _landed(case: Case) -> PullRequest | None:
             return pull if at_rest and case.facts.head_in_base is True else None
         case _:
             return None
-
-
-def run_is_gone(case: Case) -> bool:
-    """Whether the recorded run's Job is known to be at its end or away, with no pod left at work."""
-    match case.facts.run_job:
-        case JobFact() as job:
-            ours = job.item_uid == case.item.metadata.uid
-            return job.state in (JobState.MISSING, JobState.ENDED) or not ours
-        case _:
-            return False

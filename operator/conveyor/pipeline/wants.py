@@ -34,7 +34,7 @@ _OF_EFFECT: dict[Effect, frozenset[Want]] = {
     Effect.CUT_BRANCH: frozenset({Want.BRANCH}),
     Effect.OPEN_PULL_REQUEST: frozenset({Want.PULL}),
     Effect.MERGE: frozenset({Want.PULL, Want.BASE, Want.HEAD_IN_BASE}),
-    Effect.PRODUCTION: frozenset({Want.EFFECT_JOB}),
+    Effect.PRODUCTION: frozenset(),
 }
 _PROPOSAL = frozenset({Want.PULL, Want.BRANCH, Want.CHANGED})
 _OF_PULL = frozenset({Want.PULL, Want.CHANGE_ID, Want.HEAD_IN_BASE})
@@ -66,7 +66,8 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
         return frozenset()
     ticket = frozenset({Want.TICKET, Want.STATES}) if item.spec.source is not None else frozenset()
     if status.transition is not None:
-        return _OF_EFFECT.get(status.transition.effect, frozenset()) | (ticket if look_at_ticket else frozenset())
+        job = frozenset({Want.EFFECT_JOB}) if status.transition.job is not None else frozenset()
+        return _OF_EFFECT.get(status.transition.effect, frozenset()) | job | (ticket if look_at_ticket else frozenset())
     if status.active_run is not None:
         pull = frozenset({Want.PULL}) if status.pull_request is not None else frozenset()
         return frozenset({Want.RUN_JOB}) | pull | (ticket if look_at_ticket else frozenset())

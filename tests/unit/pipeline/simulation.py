@@ -15,7 +15,7 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import ActiveItem, RepositoryStatus
 from conveyor.api.stages import EDGES, WRITERS, Role, Stage
 from conveyor.api.workitem import ActiveRun, Effect, Transition, WorkItemStatus
-from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Settle, StartRun, StopRun
+from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Settle, StartRun, StopEffect, StopRun
 from conveyor.pipeline.admitting import planned_branch
 from conveyor.pipeline.amending import amended
 from conveyor.pipeline.case import Case, Facts
@@ -179,8 +179,8 @@ class World:
             case StartRun(run):
                 if self.random.random() > self.luck.effect_lost:
                     self._create(run.name)
-            case StopRun(run):
-                self.jobs.pop(run.name, None)
+            case StopRun(run=stopped) | StopEffect(transition=Transition(job=stopped)):
+                self.jobs.pop(stopped.name if stopped is not None else "", None)
             case Apply(transition):
                 if self.random.random() > self.luck.effect_lost:
                     self._apply(transition)

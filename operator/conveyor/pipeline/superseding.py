@@ -1,0 +1,48 @@
+"""What ends before an item is moved from outside: its run, and the intent of an effect that may be given up."""
+
+from __future__ import annotations
+
+from conveyor.api.workitem import Effect
+from conveyor.pipeline.actions import Note, StopEffect, StopRun
+from conveyor.pipeline.case import Case
+from conveyor.pipeline.facts import Fact, JobFact, JobState
+
+NEVER_SUPERSEDED = frozenset({Effect.MERGE, Effect.RATCHET, Effect.PRODUCTION, Effect.ROLLBACK})
+"""What is done or undone in the world outside for good: it is followed to its end."""
+
+
+def end_first(case: Case, why: str) -> StopRun | StopEffect | None:
+    """How to end what is at work; None where neither run nor effect Job is, so that the stage may be written."""
+    run, transition = case.status.active_run, case.status.transition
+    if run is not None and not run_is_gone(case):
+        return StopRun(run, why)
+    if transition is not None and transition.job is not None and not effect_job_is_gone(case):
+        return StopEffect(transition, why)
+    return None
+
+
+def superseded(case: Case, why: str) -> tuple[Note, ...]:
+    """What people are told of an intent that is given up."""
+    transition = case.status.transition
+    if transition is None:
+        return ()
+    return (Note("TransitionSuperseded", f"{transition.effect.value} {transition.id} is given up: {why}"),)
+
+
+def run_is_gone(case: Case) -> bool:
+    """Whether the recorded run's Job is known to be at its end or away, with no pod left at work."""
+    return _is_gone(case, case.facts.run_job)
+
+
+def effect_job_is_gone(case: Case) -> bool:
+    """The same of the Job of the recorded intent."""
+    return _is_gone(case, case.facts.effect_job)
+
+
+def _is_gone(case: Case, fact: Fact[JobFact]) -> bool:
+    match fact:
+        case JobFact() as job:
+            foreign = bool(job.uid) and job.item_uid != case.item.metadata.uid
+            return job.state in (JobState.MISSING, JobState.ENDED) or foreign
+        case _:
+            return False
