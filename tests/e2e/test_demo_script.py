@@ -13,6 +13,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.gitea]
 SCRIPT = Path(__file__).parents[2] / "scripts" / "demo"
 
 
+def _listen_to_ctrl_c() -> None:
+    """As in a terminal: who runs these tests in the background of a shell has SIGINT ignored, and children inherit it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Script:
     """One run of it; all that it leaves on disk or running is found by its own TMPDIR."""
 
@@ -26,6 +31,7 @@ class Script:
             env=os.environ | {"TMPDIR": str(self._temporary), "CONVEYOR_CACHE": str(cache_root())},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            preexec_fn=_listen_to_ctrl_c,
         )
 
     def leftovers(self) -> list[str]:
