@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "demo"
 
 
 def _listen_to_ctrl_c() -> None:
-    """As in a terminal: who runs these tests in the background of a shell has SIGINT ignored, and children inherit it."""
+    """As in a terminal: a shell starts background jobs with SIGINT ignored, and their children inherit it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conveyor.api.annotations import RESULT_FINALIZER
+from conveyor.api.annotations import LABEL_WORKITEM, RESULT_FINALIZER
 from conveyor.cluster.jobs import job_fact, missing_job_fact
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record, spec_of
 from conveyor.cluster.merge_patch import apply_merge_patch
@@ -189,6 +189,12 @@ class MemoryCluster(Cluster):
         await self._read("lease")
         lease = self.store.objects.get((LEASES, key))
         return None if lease is None else lease_record(copy.deepcopy(lease))
+
+    async def leases(self) -> list[tuple[Key, LeaseRecord]]:
+        await self._read("leases")
+        found = {key: lease for (kind, key), lease in self.store.objects.items() if kind == LEASES}
+        labelled = {key: lease for key, lease in found.items() if LABEL_WORKITEM in lease["metadata"].get("labels", {})}
+        return [(key, lease_record(copy.deepcopy(lease))) for key, lease in sorted(labelled.items())]
 
     async def create_lease(
         self, key: Key, lease: LeaseSpec, *, labels: Mapping[str, str], owner: JSONObject | None = None

@@ -171,12 +171,18 @@ class Metrics:
     # --- what is asked for at each scrape
 
     def read_from(
-        self, *, queue_depth: Callable[[], float], watch_age: Callable[[], float], freezes: Callable[[], float]
+        self,
+        *,
+        queue_depth: Callable[[], float],
+        watch_age: Callable[[], float],
+        freezes: Callable[[], float],
+        leases: Callable[[], float],
     ) -> None:
         """Where present values come from; they are called on the event loop and must be cheap."""
         self._depth.set_function(queue_depth)
         self._watch_age.set_function(watch_age)
         self._freezes.set_function(freezes)
+        self._leases.set_function(leases)
 
     # --- what happened
 
@@ -200,6 +206,9 @@ class Metrics:
 
     def conflict(self) -> None:
         self._conflicts.inc()
+
+    def lease_taken_over(self, reason: str) -> None:
+        self._taken_over.labels(_known(reason, TAKEOVERS)).inc()
 
     def fact_learned(self, source: str, via: str) -> None:
         self._facts.labels(_known(source, SOURCES), _known(via, VIAS)).inc()

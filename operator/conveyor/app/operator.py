@@ -18,20 +18,23 @@ from conveyor.app.metrics import Metrics
 from conveyor.app.settings import Settings, engine_settings
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import Connection
+from conveyor.cluster.leases import LeaseRecord
 from conveyor.cluster.protocol import Key, Kind
 from conveyor.engine.cache import Cache, Change
 from conveyor.engine.connections import Connections
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.hub import Hub, Work
-from conveyor.engine.identity import Holder, this_process
+from conveyor.engine.identity import Holder, Liveness, liveness, this_process
 from conveyor.engine.indicate import Indicator
 from conveyor.engine.items import ItemReconciler
 from conveyor.engine.lag import watch_lag
+from conveyor.engine.leases import Leases, Terms
 from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.outcomes import Outcome
 from conveyor.engine.poll import TrackerPoll
 from conveyor.engine.queue_view import frozen_repositories, queue_view
 from conveyor.engine.records import ALL_SOURCES, ItemRecord
+from conveyor.engine.renewing import keep_leases
 from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.resync import Resync
 from conveyor.engine.slots import Slots
@@ -60,7 +63,8 @@ class Operator:
         self._queue: WorkQueue[Work] = WorkQueue()
         self._tickets: WorkQueue[Key] = WorkQueue()
         cache = Cache(dependencies_from=_dependencies_from(settings))
-        engine = engine_settings(settings, holder=str(identity(settings)))
+        self._me = identity(settings)
+        engine = engine_settings(settings, holder=str(self._me))
         self._world = World(
             cluster=self._cluster,
             connections=Connections(
@@ -71,6 +75,15 @@ class Operator:
                 states_ttl=settings.tracker_states_ttl_seconds,
             ),
             cache=cache,
+            leases=Leases(
+                self._cluster,
+                engine.holder,
+                judge=self._judge,
+                telemetry=self._metrics,
+                clock=time.monotonic,
+                now=lambda: datetime.now(UTC),
+                terms=Terms(seconds=engine.transition_lease_seconds, ceiling=engine.reaper_max_running_seconds),
+            ),
             settings=engine,
             telemetry=self._metrics,
             now=lambda: datetime.now(UTC),
@@ -84,13 +97,14 @@ class Operator:
             queue_depth=lambda: len(self._queue),
             watch_age=self._health.watch_age,
             freezes=lambda: frozen_repositories(cache),
+            leases=lambda: len(self._world.leases.all_held()),
         )
         mirror = SecretMirror(
             self._cluster,
             Key(settings.own_namespace(), engine.ingress_secret),
             exists=lambda key: cache.repositories.get(key) is not None,
         )
-        events = EventRecorder(self._world)
+        self._events = events = EventRecorder(self._world)
         self._items = ItemReconciler(self._world, self._hub, slots, events)
         self._repositories = RepositoryReconciler(self._world, self._hub, mirror, events)
         self._indicator = Indicator(self._world, self._hub)
@@ -119,6 +133,8 @@ class Operator:
             logger.info("stopping")
             self._queue.shutdown()
             self._tickets.shutdown()
+            await tasks[0]
+            await self._world.leases.release_all()
             await kopf_task
             for task in tasks:
                 task.cancel()
@@ -144,6 +160,7 @@ class Operator:
             "resync": resync.run(),
             "heartbeat": self._once_synced(self._heartbeat.run()),
             "lag": watch_lag(self._lagged),
+            "leases": self._once_synced(keep_leases(self._world, self._events, failed=self._part_failed)),
         }
         if self._settings.reconcile_tracker_enabled:
             poll = TrackerPoll(self._world, self._hub, failed=self._part_failed)
@@ -180,6 +197,9 @@ class Operator:
         self._health.loop_lag(seconds)
         self._metrics.loop_lag(seconds)
 
+    async def _judge(self, lease: LeaseRecord) -> Liveness:
+        return await liveness(self._cluster, lease.spec.holder, me=self._me, acquired=lease.spec.acquire_time)
+
     def _part_failed(self, error: BaseException) -> None:
         """A part that goes on for ever has met what must not happen, and goes on."""
         name = type(error).__name__
@@ -193,7 +213,12 @@ class Operator:
         self._metrics.pass_finished(type(outcome).__name__, seconds=seconds)
 
     def _queue_view(self, repository: str | None) -> dict[str, Any]:
-        return queue_view(self._world.cache, repository=repository, settings=self._world.settings)
+        return queue_view(
+            self._world.cache,
+            repository=repository,
+            settings=self._world.settings,
+            leases=self._world.leases.all_held(),
+        )
 
 
 async def _first(*events: asyncio.Event) -> None:

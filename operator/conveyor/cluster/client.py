@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conveyor.api.annotations import GROUP, RESULT_FINALIZER, VERSION
+from conveyor.api.annotations import GROUP, LABEL_WORKITEM, RESULT_FINALIZER, VERSION
 from conveyor.cluster import events, secrets
 from conveyor.cluster.connection import JSON, MANAGER, MERGE_PATCH, Connection
 from conveyor.cluster.jobs import job_fact, missing_job_fact
@@ -105,6 +105,14 @@ class KubernetesCluster(Cluster):
     async def lease(self, key: Key) -> LeaseRecord | None:
         found = await self._read(_lease_path(key))
         return None if found is None else lease_record(found)
+
+    async def leases(self) -> list[tuple[Key, LeaseRecord]]:
+        found: list[JSONObject] = []
+        for namespace in self._namespaces or ("",):
+            found += await self._list(_leases_path(namespace), labelSelector=LABEL_WORKITEM)
+        return [
+            (Key(lease["metadata"]["namespace"], lease["metadata"]["name"]), lease_record(lease)) for lease in found
+        ]
 
     async def create_lease(
         self, key: Key, lease: LeaseSpec, *, labels: Mapping[str, str], owner: JSONObject | None = None
@@ -234,7 +242,9 @@ def _job_path(key: Key) -> str:
 
 
 def _leases_path(namespace: str) -> str:
-    return f"/apis/{LEASE_VERSION}{path('namespaces', namespace, 'leases')}"
+    """In one namespace; the empty one is all."""
+    inside = ("namespaces", namespace) if namespace else ()
+    return f"/apis/{LEASE_VERSION}{path(*inside, 'leases')}"
 
 
 def _lease_path(key: Key) -> str:

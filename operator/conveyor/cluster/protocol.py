@@ -104,6 +104,9 @@ class Cluster(Protocol):
     async def lease(self, key: Key) -> LeaseRecord | None:
         """A Lease, read from the API server; None: there is none of that name."""
 
+    async def leases(self) -> list[tuple[Key, LeaseRecord]]:
+        """All Leases of transitions in the watched namespaces: those that bear a WorkItem's label."""
+
     async def create_lease(
         self, key: Key, lease: LeaseSpec, *, labels: Mapping[str, str], owner: JSONObject | None = None
     ) -> Written:

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.workitem import Effect, Transition
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.engine.leases import Owner
 from conveyor.engine.manifests import effect_job
 from conveyor.engine.world import World
 from conveyor.forge.protocol import Forge
+from conveyor.pipeline.actions import Apply
+from conveyor.pipeline.leases import needed
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?&=%+-]{1,1000}")
@@ -41,8 +44,12 @@ async def apply(world: World, item: WorkItem, repository: Repository, transition
 
 
 async def _still_ours(world: World, item: WorkItem, transition: Transition) -> bool:
-    """Whether the API server itself still has this very intent with us as its owner."""
-    fresh = await world.cluster.get(Kind.WORKITEM, Key(item.metadata.namespace, item.name))
+    """Whether the API server itself still has this very intent with us as its owner, and its Leases for long enough."""
+    owner = Owner(Key(item.metadata.namespace, item.name), item.metadata.uid, item.spec.repository_ref.name)
+    for name in sorted(needed(item, Apply(transition), enabled=transition.lease_used)):
+        if not await world.leases.confirm(name, owner):
+            return False
+    fresh = await world.cluster.get(Kind.WORKITEM, owner.key)
     recorded = (fresh or {}).get("status", {}).get("transition", {})
     uid = (fresh or {}).get("metadata", {}).get("uid")
     return (uid, recorded.get("id"), recorded.get("holder"), recorded.get("fencingToken")) == (

@@ -22,6 +22,7 @@ from conveyor.engine.admission import admit
 from conveyor.engine.amend import apply_amend
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
+from conveyor.engine.leases import Held, HeldBy, Owner, Unsure
 from conveyor.engine.observe import Subject, observe
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.records import ItemRecord
@@ -31,6 +32,7 @@ from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Note
 from conveyor.pipeline.case import SOON, Case, Policy, wait
 from conveyor.pipeline.decide import decide, decide_without_repository
 from conveyor.pipeline.facts import NOT_READ, Unknown
+from conveyor.pipeline.leases import kept, needed, transition_lease
 from conveyor.pipeline.wants import wants
 from conveyor.web.errors import OutsideError, RateLimited
 
@@ -42,6 +44,7 @@ SHORTEST_REST = 1.0
 class ItemReconciler:
     def __init__(self, world: World, hub: Hub, slots: Slots, events: EventRecorder) -> None:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
+        self._leases = world.leases
         self._refusals: dict[Key, tuple[str, str]] = {}
         """Transition id, and why its effect was refused a moment ago; taken by the next pass."""
 
@@ -72,6 +75,7 @@ class ItemReconciler:
         """The item is gone: let go of its finished Jobs, which nobody will ask any more."""
         self._refusals.pop(key, None)
         await runs.tidy(self._world, [job for job in self._world.cache.jobs_of(key) if job.finished])
+        await self._leases.release_gone(key)
         return Done()
 
     async def _unreadable(self, record: ItemRecord, why: str) -> Outcome:
@@ -90,10 +94,12 @@ class ItemReconciler:
         case = await self._case(record, item, repository, look_at_ticket=notes > 0)
         unread = notes > 0 and isinstance(case.facts.ticket, Unknown) and case.facts.ticket is not NOT_READ
         try:
-            outcome = await self._act(case, self._claimed(record, case), notes=0 if unread else notes)
+            action = await self._owned(case, self._claimed(record, case))
+            outcome = await self._act(case, action, notes=0 if unread else notes)
         finally:
             if self._slots.put_back(record.key):
                 self._hub.wake_for_slot()
+        await self._release(record.key, case)
         await runs.tidy(self._world, runs.untidy(item, self._world.cache.jobs_of(record.key)))
         return _soon(outcome) if unread or self._may_start(record.key) else outcome
 
@@ -103,6 +109,33 @@ class ItemReconciler:
         if _claims(case, action) and not self._slots.take(record):
             return decide(replace(case, facts=replace(case.facts, slot_free=False)))
         return action
+
+    async def _owned(self, case: Case, action: Action) -> Action:
+        """The action, with the Leases that it needs in our hands; else to wait for them."""
+        owner = _owner(case.item)
+        for name in sorted(needed(case.item, action, enabled=case.policy.transition_lease)):
+            match await self._leases.take(name, owner):
+                case Held():
+                    continue
+                case HeldBy() if name == transition_lease(case.item):
+                    return Settle(case.status, after=SOON)  # whoever has it writes this very status
+                case HeldBy(holder):
+                    text = f"Lease {name} is held by {holder}: it goes on when that one is done or gone"
+                    return wait(case, WaitingReason.LEASE, text, on=("Repository", case.repository.name), after=SOON)
+                case Unsure(reason):
+                    text = f"Lease {name} cannot be taken now: {reason}"
+                    return wait(case, WaitingReason.LEASE, text, on=("Repository", case.repository.name), after=1.0)
+        return action
+
+    async def _release(self, key: Key, case: Case) -> None:
+        """What the item as it stands now no longer needs."""
+        if not self._leases.held(case.item.metadata.uid):
+            return
+        record = self._world.cache.items.get(key)
+        item = self._read(record) if record is not None else None
+        if isinstance(item, WorkItem):
+            keep = kept(item, enabled=case.policy.transition_lease)
+            await self._leases.release(item.metadata.uid, keep=keep)
 
     def _may_start(self, key: Key) -> bool:
         """Whether a slot got free while it was put on record that there is none: nobody would tell."""
@@ -127,13 +160,14 @@ class ItemReconciler:
         transition = item.status.transition
         if transition is not None and transition.id == about:
             facts = replace(facts, refusal=refusal)
-        return Case(item, repository, facts, await self._policy(repository), self._world.now())
+        return Case(item, repository, facts, await self._policy(item, repository), self._world.now())
 
-    async def _policy(self, repository: Repository) -> Policy:
+    async def _policy(self, item: WorkItem, repository: Repository) -> Policy:
         settings = self._world.settings
         logins = await self._world.connections.agent_logins(repository)
         return Policy(
-            holder=settings.holder,
+            holder=self._leases.holder(item.metadata.uid),
+            transition_lease=self._lease_enabled(repository),
             poll_seconds=settings.reconcile_interval_seconds,
             premerge_rebase=settings.premerge_rebase,
             dependencies=settings.dependencies,
@@ -142,6 +176,11 @@ class ItemReconciler:
             agents_known=repository.spec.agent_credentials_secret_ref is None or set(logins) == set(Role),
             reviewer_login=lanes.reviewer_login(logins),
         )
+
+    def _lease_enabled(self, repository: Repository) -> bool:
+        settings = self._world.settings
+        scope = settings.transition_lease_repositories
+        return settings.transition_lease and (not scope or repository.name in scope)
 
     # --- acting
 
@@ -199,6 +238,8 @@ class ItemReconciler:
             case Won(stored):
                 self._hub.ticket_was_read(key, notes)
                 self._hub.item_written(stored)
+                if action.status.transition != item.status.transition:
+                    self._leases.stepped(item.metadata.uid)
                 self._report(item, action)
                 await self._events.record(regarding(item), action.notes)
                 return Done() if action.after is None else Again(action.after)
@@ -239,6 +280,10 @@ class ItemReconciler:
 
 def _key(item: WorkItem) -> Key:
     return Key(item.metadata.namespace, item.name)
+
+
+def _owner(item: WorkItem) -> Owner:
+    return Owner(_key(item), item.metadata.uid, item.spec.repository_ref.name)
 
 
 def _soon(outcome: Outcome) -> Outcome:

@@ -71,7 +71,12 @@ class _Lane:
 
 
 def queue_view(
-    cache: Cache, *, settings: EngineSettings, repository: str | None = None, sweep: Sweep | None = None
+    cache: Cache,
+    *,
+    settings: EngineSettings,
+    repository: str | None = None,
+    sweep: Sweep | None = None,
+    leases: Iterable[tuple[str, str]] = (),
 ) -> JSONObject:
     """Every Repository of that name, or all. Only items that have not ended."""
     lanes = _lanes(cache, settings, repository)
@@ -83,7 +88,12 @@ def queue_view(
             "repositories": sorted(settings.serial_gate_repositories),
             "lanes": [_lane(lane) for lane in lanes],
         },
-        "transition_lease": {"enabled": False, "held": [], "under_way": list(_transitions(lanes))},
+        "transition_lease": {
+            "enabled": settings.transition_lease,
+            "repositories": sorted(settings.transition_lease_repositories),
+            "held": [{"lease": name, "item": item} for name, item in leases],
+            "under_way": list(_transitions(lanes)),
+        },
         "dependencies": {
             "enabled": settings.dependencies,
             "source": settings.dependencies_source,

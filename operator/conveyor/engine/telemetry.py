@@ -18,6 +18,9 @@ class Telemetry(Protocol):
     def conflict(self) -> None:
         """Somebody else wrote first; normal, and a measure of how many write."""
 
+    def lease_taken_over(self, reason: str) -> None:
+        """`reason`: Gone, its holder provably is; Expired, not renewed in time; Forced, by a person or a limit."""
+
     def fact_learned(self, source: str, via: str) -> None:
         """`via`: webhook or poll. Their quotient is the share of lost webhooks."""
 

@@ -11,6 +11,7 @@ from conveyor.api.stages import Role
 from conveyor.cluster.protocol import Cluster
 from conveyor.engine.cache import Cache
 from conveyor.engine.connections import Connections
+from conveyor.engine.leases import Leases
 from conveyor.engine.telemetry import Telemetry
 
 
@@ -31,6 +32,12 @@ class EngineSettings:
     """Whether a branch behind its base is rebased before the merge; False overrides every Repository."""
     dependencies: bool = True
     dependencies_source: str = "both"
+    transition_lease: bool = True
+    """Whether new intents take a Lease."""
+    transition_lease_repositories: frozenset[str] = frozenset()
+    """Where they do; empty: everywhere."""
+    transition_lease_seconds: float = 60.0
+    reaper_max_running_seconds: float = 7200.0
     events: bool = True
     ingress_secret: str = "conveyor-ingress-secrets"  # noqa: S105 - a name
     default_agents: Mapping[Role, Agent] = field(default_factory=dict)
@@ -41,6 +48,7 @@ class World:
     cluster: Cluster
     connections: Connections
     cache: Cache
+    leases: Leases
     settings: EngineSettings
     telemetry: Telemetry
     now: Callable[[], datetime]

@@ -29,6 +29,8 @@ from conveyor.pipeline.case import SOON, Case, advanced, settle, stall, unstalle
 from conveyor.pipeline.facts import Unknown
 from conveyor.pipeline.runs import claimed, entered
 
+LEASED = frozenset(Effect) - {Effect.CUT_BRANCH, Effect.OPEN_PULL_REQUEST}
+"""Effects with heavy work around them. To cut a branch or open a pull request is one request, refused if repeated."""
 EFFECT_SECONDS = 900
 """How long an effect on the forge is tried. Longer than a forge's restart: an outage is nobody's matter by itself."""
 UNREAD_SECONDS = 600
@@ -76,7 +78,7 @@ def intended(case: Case, status: WorkItemStatus, target: Target) -> WorkItemStat
         effect=target.effect,
         phase="Prepared",
         job=job,
-        lease_used=case.policy.transition_lease,
+        lease_used=case.policy.transition_lease and target.effect in LEASED,
         precondition=Precondition(head_sha=target.head_sha, base_sha=target.base_sha, change_id=target.change_id),
         fencing_token=token,
         holder=case.policy.holder[:256],

@@ -156,10 +156,10 @@ def test_passes_are_counted_by_outcome_and_error(metrics: Metrics) -> None:
 
 
 def test_present_values_are_asked_for_at_each_scrape(metrics: Metrics) -> None:
-    metrics.read_from(queue_depth=lambda: 3, watch_age=lambda: 1.5, freezes=lambda: 2)
+    metrics.read_from(queue_depth=lambda: 3, watch_age=lambda: 1.5, freezes=lambda: 2, leases=lambda: 4)
     found = samples(metrics)
-    names = ("conveyor_queue_depth{}", "conveyor_watch_age_seconds{}", "conveyor_freezes{}")
-    assert [found[name] for name in names] == [3, 1.5, 2]
+    names = ("conveyor_queue_depth{}", "conveyor_watch_age_seconds{}", "conveyor_freezes{}", "conveyor_leases_held{}")
+    assert [found[name] for name in names] == [3, 1.5, 2, 4]
 
 
 # --- items, counted as they change

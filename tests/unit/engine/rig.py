@@ -14,17 +14,21 @@ from typing import Any
 
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import Role
+from conveyor.cluster.leases import LeaseRecord
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.cache import Cache
 from conveyor.engine.connections import Connections
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.hub import Hub, Work
+from conveyor.engine.identity import Liveness
 from conveyor.engine.indicate import Indicator
 from conveyor.engine.items import ItemReconciler
+from conveyor.engine.leases import RENEW_SECONDS, Leases
 from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.poll import TrackerPoll
 from conveyor.engine.records import ItemRecord
+from conveyor.engine.renewing import renew, sweep
 from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.resync import Resync
 from conveyor.engine.slots import Slots
@@ -81,6 +85,7 @@ class Told:
 
     moves: list[Moved] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    takeovers: list[str] = field(default_factory=list)
     conflicts: int = 0
     unreadable: int = 0
     failures: list[BaseException] = field(default_factory=list)
@@ -96,6 +101,9 @@ class Told:
 
     def conflict(self) -> None:
         self.conflicts += 1
+
+    def lease_taken_over(self, reason: str) -> None:
+        self.takeovers.append(reason)
 
     def fact_learned(self, source: str, via: str) -> None:
         return
@@ -113,22 +121,32 @@ class Process:
     def __init__(self, rig: "Rig", settings: EngineSettings) -> None:
         self.told, self._workers = rig.told, rig.workers
         self.cache = Cache()
+        self.leases = Leases(
+            rig.cluster,
+            settings.holder,
+            judge=rig.judge,
+            telemetry=rig.told,
+            clock=lambda: rig.clock.now().timestamp(),
+            now=rig.clock.now,
+        )
         self.world = World(
             cluster=rig.cluster,
             connections=MemoryConnections(rig.forge, rig.tracker),
             cache=self.cache,
+            leases=self.leases,
             settings=settings,
             telemetry=rig.told,
             now=rig.clock.now,
             nonce=lambda: secrets.token_hex(16),
         )
         self._clock, self._order = rig.clock, count()
+        self._next_renewal = self.seconds() + RENEW_SECONDS
         self._queue: list[tuple[float, int, Work | Key]] = []
         self._due: dict[Work | Key, float] = {}
         slots = Slots(self.cache, limit=settings.max_concurrent_runs)
         self.hub = Hub(self.cache, self.add, slots=slots, telemetry=rig.told)
         self.hub.also_tell(lambda change: self._ticket(change.new or change.old))
-        events = EventRecorder(self.world)
+        self._events = events = EventRecorder(self.world)
         exists = self.cache.repositories.get
         mirror = SecretMirror(rig.cluster, Key("conveyor", "ingress"), exists=lambda key: exists(key) is not None)
         self.items = ItemReconciler(self.world, self.hub, slots, events)
@@ -170,10 +188,15 @@ class Process:
     def next_due(self) -> float:
         while self._queue and self._due.get(self._queue[0][2]) != self._queue[0][0]:
             heapq.heappop(self._queue)
-        return min(self._queue[0][0] if self._queue else float("inf"), self._next_poll)
+        renewal = self._next_renewal if self.leases.all_held() else float("inf")
+        return min(self._queue[0][0] if self._queue else float("inf"), self._next_poll, renewal)
 
     async def step(self) -> None:
         """One pass over whatever is due first; several at once where there are more workers than one."""
+        if self.leases.all_held() and self._next_renewal <= self.seconds():
+            self._next_renewal = self.seconds() + RENEW_SECONDS
+            await renew(self.world, self._events)
+            return
         if self._next_poll <= self.seconds():
             self._next_poll = self.seconds() + POLL_SECONDS
             await self.poll.round()
@@ -289,6 +312,10 @@ class Rig:
 
     # --- a process and its end
 
+    async def judge(self, lease: LeaseRecord) -> Liveness:
+        """A process that was killed is known to be dead."""
+        return Liveness.ALIVE if lease.spec.holder.startswith(f"process-{self.boots}/") else Liveness.DEAD
+
     async def boot(self) -> Process:
         self._backlog.clear()
         self.boots += 1
@@ -297,6 +324,7 @@ class Rig:
         self._by_process = True
         try:
             await self.process.resync.once()
+            await sweep(self.process.world)
         finally:
             self._by_process = False
         return self.process

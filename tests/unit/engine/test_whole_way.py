@@ -17,6 +17,7 @@ import pytest
 from conveyor.cluster.protocol import Key, Kind
 from tests.fakes.memory_cluster import Fault
 from tests.fakes.memory_faults import CallFault
+from tests.fakes.memory_store import LEASES
 from tests.unit.engine.rig import NAMESPACE, TRACKER, Rig
 
 PERSON = {"approval": {"analysis": "Person", "deploy": "Person"}}
@@ -56,6 +57,7 @@ def assert_done_once(rig: Rig, item: Key) -> None:
     assert [job.removeprefix(f"{item.name}-").split("-")[0] for job in rig.jobs] == JOBS
     markers = Counter(effect[2] for effect in rig.tracker.calls.effects if effect[0] == "comment")
     assert set(markers.values()) <= {1}
+    assert rig.cluster.store.keys(LEASES) == []
     assert rig.told.violations == []
     assert rig.told.failures == []
 

@@ -1,0 +1,67 @@
+"""Which Leases a step needs, and which stay held after it (design 7).
+
+A Lease keeps a second actor from starting the same heavy work; it is not what makes a transition safe.
+"""
+
+from __future__ import annotations
+
+from conveyor.api.objects import WorkItem
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import Effect, Transition, WorkItemStatus
+from conveyor.pipeline.actions import Action, Amend, Apply, Settle
+
+REGION = frozenset({Effect.REBASE, Effect.IMAGE, Effect.STAGING, Effect.MERGE, Effect.RATCHET})
+"""One item at a time per repository goes through these, from first to last."""
+
+
+def transition_lease(item: WorkItem) -> str:
+    return f"transition-{item.metadata.uid}"
+
+
+def merge_lease(item: WorkItem) -> str:
+    return f"merge-{item.spec.repository_ref.name}"
+
+
+def needed(item: WorkItem, action: Action, *, enabled: bool) -> frozenset[str]:
+    """What must be held before this action is carried out. `enabled`: whether Leases are on for new intents.
+
+    An intent on record keeps the mode in which it began, whatever the switch says now.
+    """
+    match action:
+        case Settle(status=status):
+            return _of(item, item.status, enabled=enabled) | _of(item, status, enabled=enabled)
+        case Apply() | Amend():
+            return _of(item, item.status, enabled=enabled)
+        case _:
+            return frozenset()
+
+
+def kept(item: WorkItem, *, enabled: bool) -> frozenset[str]:
+    """What stays held between passes: what the next step needs, and the Leases of a parked merge."""
+    transition = item.status.transition
+    if transition is not None and transition.phase == "Unknown" and transition.effect == Effect.MERGE:
+        return _names(item, transition)
+    return _of(item, item.status, enabled=enabled)
+
+
+def _of(item: WorkItem, status: WorkItemStatus, *, enabled: bool) -> frozenset[str]:
+    transition = status.transition
+    if transition is not None:
+        parked = transition.phase == "Unknown"
+        return frozenset() if parked else _names(item, transition)
+    return frozenset({transition_lease(item), merge_lease(item)}) if enabled and in_region(status) else frozenset()
+
+
+def _names(item: WorkItem, transition: Transition) -> frozenset[str]:
+    if not transition.lease_used:
+        return frozenset()
+    both = transition.effect in REGION
+    return frozenset({transition_lease(item), merge_lease(item)} if both else {transition_lease(item)})
+
+
+def in_region(status: WorkItemStatus) -> bool:
+    """Whether an item without an intent is between rebase and merge. A person's turn, or a stall, ends the region."""
+    if status.stage != Stage.DEPLOY_STAGING or status.stalled is not None or status.approval is not None:
+        return False
+    gate = status.gate("branch_mergeable")
+    return gate is not None and gate.passed and bool(status.head_sha) and gate.head_sha == status.head_sha
