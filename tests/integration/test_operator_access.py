@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from conveyor.api.annotations import LABEL_WORKITEM
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import from_kubeconfig
+from conveyor.cluster.leases import LeaseSpec
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Won
 from conveyor.web.errors import NotFound
 from tests.cluster.api import ApiError, Kube
@@ -96,6 +100,21 @@ async def test_role_is_enough_for_secrets_events_and_heartbeat(cluster: Kubernet
     await cluster.touch_heartbeat(Key(namespace, "heartbeat"), value="1")
     await cluster.touch_heartbeat(Key(namespace, "heartbeat"), value="2")
     assert await cluster.secret(key) == {"gitea.demo.shop": "{ }"}
+
+
+async def test_role_is_enough_for_leases_and_their_holders(cluster: KubernetesCluster, namespace: str) -> None:
+    key, now = Key(namespace, "merge-shop"), datetime(2026, 11, 2, tzinfo=UTC)
+    spec = LeaseSpec("somebody", duration_seconds=60, acquire_time=now, renew_time=now, transitions=0)
+    assert isinstance(await cluster.create_lease(key, spec, labels={LABEL_WORKITEM: "one"}), Won)
+    [(found, lease)] = await cluster.leases()
+    renewed = replace(spec, renew_time=now + timedelta(seconds=10))
+    assert found == key
+    assert isinstance(await cluster.update_lease(key, renewed, resource_version=lease.resource_version), Won)
+    fresh = await cluster.lease(key)
+    assert fresh is not None
+    gone = await cluster.delete_lease(key, uid=fresh.uid, resource_version=fresh.resource_version)
+    assert isinstance(gone, Won)
+    assert await cluster.pod(Key(namespace, "nobody")) is None
 
 
 @pytest.mark.usefixtures("crds")

@@ -18,13 +18,9 @@ start with a message that names the variable. Switches take `true` or `false`.
 
 NOT_READ_YET = frozenset(
     {
-        "transition_lease_enabled",
-        "transition_lease_repositories",
-        "transition_lease_seconds",
         "reconcile_enabled",
         "reconcile_skip_blocked_enabled",
         "grace_default_seconds",
-        "reaper_max_running_seconds",
         "retention_days",
         "ingress_public_url",
     }

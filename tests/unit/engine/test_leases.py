@@ -1,4 +1,4 @@
-"""The Leases of transitions: one owner at a time, taken over by proof or after their term, given up by their owner alone."""
+"""Leases of transitions: one owner at a time, replaced by proof or after their term, given up by their owner alone."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -242,7 +242,7 @@ class _SlowRenewal(MemoryCluster):
         self.__dict__ = inner.__dict__
         self.sent, self.answer = asyncio.Event(), asyncio.Event()
 
-    async def update_lease(self, key, lease, *, resource_version):  # type: ignore[no-untyped-def, override]
+    async def update_lease(self, key, lease, *, resource_version):  # type: ignore[no-untyped-def]
         written = await super().update_lease(key, lease, resource_version=resource_version)
         assert isinstance(written, Won)
         self.sent.set()
