@@ -22,7 +22,8 @@ from conveyor.engine.world import World
 from conveyor.pipeline.actions import Note
 from conveyor.pipeline.facts import Fact, Unknown
 from conveyor.pipeline.indication import StateMap
-from conveyor.pipeline.readiness import Checks, judged
+from conveyor.pipeline.readiness import Checks, frozen, judged
+from conveyor.pipeline.repository_verbs import Answered, answered
 from conveyor.web.errors import BadCredentials, NotFound, OutsideError, RateLimited
 
 logger = logging.getLogger(__name__)
@@ -76,15 +77,26 @@ class RepositoryReconciler:
         return Person(why)
 
     async def _pass(self, record: RepositoryRecord, repository: Repository) -> Outcome:
+        enabled = self._world.settings.freeze
+        at_once = answered(repository, self._world.now(), looked=False)
+        if at_once.notes:
+            status = frozen(_with(repository, at_once.status), now=self._world.now(), enabled=enabled)
+            return await self._store(record, repository, replace(at_once, status=status), after=0.0)
         checked = await self._checks(record, repository)
-        settings = self._world.settings
-        status = judged(repository, checked.checks, now=self._world.now(), freeze_enabled=settings.freeze)
+        now = self._world.now()
+        found = answered(repository, now, looked=True)
+        status = judged(_with(repository, found.status), checked.checks, now=now, freeze_enabled=enabled)
         after = _fresh_seconds(status) if checked.mirrored else CHECK_AGAIN_SECONDS
         freeze = status.effective_freeze
         if freeze is not None and freeze.until_time is not None:
-            left = (freeze.until_time - self._world.now()).total_seconds()
+            left = (freeze.until_time - now).total_seconds()
             after = min(after, max(left, 0.0) + 0.1)
-        patch = merge_patch(repository.status.dump(), status.dump())
+        return await self._store(record, repository, replace(found, status=status), after=after)
+
+    async def _store(
+        self, record: RepositoryRecord, repository: Repository, answers: Answered, *, after: float
+    ) -> Outcome:
+        patch = merge_patch(repository.status.dump(), answers.status.dump())
         if patch is None:
             return Again(after)
         version = repository.metadata.resource_version
@@ -94,6 +106,7 @@ class RepositoryReconciler:
         match written:
             case Won(stored):
                 self._hub.repository_written(stored)
+                await self._events.record(Regarding(Kind.REPOSITORY, record.key, record.uid), answers.notes)
                 return Again(after)
             case Lost() | Uncertain():
                 fresh = await self._world.cluster.get(Kind.REPOSITORY, record.key)
@@ -188,6 +201,10 @@ class RepositoryReconciler:
     def _agents(self, repository: Repository) -> frozenset[Role]:
         own = {agent.role for agent in repository.spec.agents}
         return frozenset(own | set(self._world.settings.default_agents))
+
+
+def _with(repository: Repository, status: RepositoryStatus) -> Repository:
+    return repository.model_copy(update={"status": status})
 
 
 def _fresh_seconds(status: RepositoryStatus) -> float:

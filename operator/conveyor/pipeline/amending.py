@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conveyor.api.repository import RepositoryStatus
 from conveyor.pipeline.actions import Amend
+from conveyor.pipeline.freezes import with_freeze
 
 
 def amended(status: RepositoryStatus, amend: Amend) -> RepositoryStatus:
@@ -13,6 +14,6 @@ def amended(status: RepositoryStatus, amend: Amend) -> RepositoryStatus:
         update["coverage"] = amend.coverage
     if amend.production is not None:
         update["production"] = amend.production
-    if amend.freeze is not None and amend.freeze.id not in {freeze.id for freeze in status.freezes}:
-        update["freezes"] = (*status.freezes, amend.freeze)
+    if amend.freeze is not None:
+        update["freezes"] = with_freeze(status.freezes, amend.freeze)
     return status.model_copy(update=update)

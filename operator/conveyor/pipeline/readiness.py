@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from conveyor.api.annotations import Verb, requests
 from conveyor.api.fields import Condition
 from conveyor.api.objects import Repository
 from conveyor.api.repository import NotReadyReason, RepositorySpec, RepositoryStatus, TrackerSeen, WebhookStatus
 from conveyor.api.stages import WRITERS, Role
-from conveyor.api.workitem import HandledRequest
 from conveyor.pipeline.facts import NOT_READ, Fact, ForgeSettings, HookState, Unknown
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.lane import effective_freeze
@@ -164,8 +162,7 @@ def judged(repository: Repository, checks: Checks, *, now: datetime, freeze_enab
     """The Repository's status as these checks have it."""
     found = problem(repository.spec, checks)
     hooks = webhook_statuses(checks)
-    old = _answered(repository, now)
-    freeze = effective_freeze(repository.metadata.annotations, old, now=now) if freeze_enabled else None
+    old = repository.status
     unhealthy = next((hook for hook in hooks if not hook.healthy), None)
     conditions = {
         "Ready": _condition(
@@ -180,35 +177,51 @@ def judged(repository: Repository, checks: Checks, *, now: datetime, freeze_enab
             reason="Healthy" if unhealthy is None else "Unhealthy",
             message=unhealthy.message if unhealthy is not None else "",
         ),
-        "Frozen": _condition(
-            "Frozen",
-            holds=freeze is not None,
-            reason=freeze.source if freeze is not None else "NotFrozen",
-            message=freeze.reason if freeze is not None else "",
-        ),
     }
     seen = old.tracker
     if isinstance(checks.states, StateMap):
         seen = TrackerSeen(start_state_ids=tuple(sorted(checks.states.start_ids)))
-    return old.model_copy(
+    status = old.model_copy(
         update={
             "observed_generation": repository.metadata.generation,
-            "conditions": tuple(_kept(old, conditions[name], now) for name in sorted(conditions)),
-            "effective_freeze": freeze,
+            "conditions": _with(old, conditions, now),
             "tracker": seen,
             "webhooks": hooks,
         }
     )
+    return frozen(repository.model_copy(update={"status": status}), now=now, enabled=freeze_enabled)
+
+
+def frozen(repository: Repository, *, now: datetime, enabled: bool = True) -> RepositoryStatus:
+    """The status with the freeze that is in force now."""
+    old = repository.status
+    freeze = effective_freeze(repository.metadata.annotations, old, now=now) if enabled else None
+    condition = _condition(
+        "Frozen",
+        holds=freeze is not None,
+        reason=freeze.source if freeze is not None else "NotFrozen",
+        message=freeze.reason if freeze is not None else "",
+    )
+    conditions = _with(old, {"Frozen": condition}, now)
+    return old.model_copy(update={"effective_freeze": freeze, "conditions": conditions})
 
 
 def webhook_statuses(checks: Checks) -> tuple[WebhookStatus, ...]:
     """Gitea's registration; Plane's cannot be read in its community edition (gitea-plane.md 5.1)."""
     match checks.hooks:
-        case Unknown(reason=reason):
-            return (WebhookStatus(source="Gitea", healthy=False, message=f"the hooks could not be read: {reason}"),)
+        case Unknown() as unknown:
+            return (WebhookStatus(source="Gitea", healthy=False, message=_unread_hooks(checks, unknown)[:1024]),)
         case hooks:
             ours = [hook for hook in hooks if hook.url.split("?")[0].endswith(checks.hook_path)]
             return (_gitea_hook(ours, checks.hook_path),)
+
+
+def _unread_hooks(checks: Checks, unknown: Unknown) -> str:
+    """What was never asked for has its cause in what was asked before."""
+    if unknown is not NOT_READ:
+        return f"the hooks could not be read: {unknown.reason}"
+    settings = checks.settings.reason if isinstance(checks.settings, Unknown) else ""
+    return f"the hooks were not asked for: {checks.bad_credentials or settings}"
 
 
 def _gitea_hook(ours: list[HookState], path: str) -> WebhookStatus:
@@ -223,42 +236,14 @@ def _gitea_hook(ours: list[HookState], path: str) -> WebhookStatus:
     return WebhookStatus(source="Gitea", healthy=True)
 
 
-def _answered(repository: Repository, now: datetime) -> RepositoryStatus:
-    """With people's requests carried out and echoed: `refresh` reads anew, `unfreeze` clears automatic freezes."""
-    status = repository.status
-    for request in requests(repository.metadata.annotations):
-        done = {entry.verb: entry.id for entry in status.handled_requests}
-        if done.get(request.verb.value) == request.id:
-            continue
-        result = "Accepted"
-        match request.verb:
-            case Verb.REFRESH:
-                pass
-            case Verb.UNFREEZE:
-                status, result = _unfrozen(status, request.text, request.by, now)
-            case _:
-                result = f"Refused: {request.verb.value} means nothing for a Repository"
-        rest = [entry for entry in status.handled_requests if entry.verb != request.verb.value]
-        echo = HandledRequest(verb=request.verb.value, id=request.id, result=result[:256], time=now)
-        entries = tuple(sorted([*rest, echo], key=lambda entry: entry.verb))
-        status = status.model_copy(update={"handled_requests": entries})
-    return status
-
-
-def _unfrozen(status: RepositoryStatus, which: str, by: str, now: datetime) -> tuple[RepositoryStatus, str]:
-    cleared = [
-        freeze.model_copy(update={"cleared_time": now, "cleared_by": (by or "a person")[:256]})
-        if freeze.cleared_time is None and which in ("all", freeze.id)
-        else freeze
-        for freeze in status.freezes
-    ]
-    if tuple(cleared) == status.freezes:
-        return status, f"Refused: no automatic freeze {which or '(name one, or all)'} stands"
-    return status.model_copy(update={"freezes": tuple(cleared)}), "Accepted"
-
-
 def _condition(name: str, *, holds: bool, reason: str, message: str) -> dict[str, str]:
     return {"type": name, "status": "True" if holds else "False", "reason": reason, "message": message[:1024]}
+
+
+def _with(old: RepositoryStatus, new: Mapping[str, dict[str, str]], now: datetime) -> tuple[Condition, ...]:
+    rest = {condition.type: condition for condition in old.conditions}
+    found = rest | {name: _kept(old, condition, now) for name, condition in new.items()}
+    return tuple(found[name] for name in sorted(found))
 
 
 def _kept(old: RepositoryStatus, new: dict[str, str], now: datetime) -> Condition:

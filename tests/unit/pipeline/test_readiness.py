@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from conveyor.api.objects import Repository
 from conveyor.api.repository import Freeze, RepositoryStatus
 from conveyor.api.stages import Role
 from conveyor.pipeline.facts import ForgeSettings, HookState, Unknown
@@ -132,26 +131,23 @@ def test_start_states_stay_known_while_the_tracker_is_away() -> None:
     assert first.tracker.start_state_ids == tuple(sorted(STATES.start_ids))
 
 
-def frozen() -> Repository:
-    freezes = (Freeze(id="auto-1", reason="the deploy failed", item="shop-et-1", since_time=NOW),)
-    return WHOLE.model_copy(update={"status": RepositoryStatus(freezes=freezes)})
+def test_hooks_that_were_never_asked_for_say_what_kept_us_from_it() -> None:
+    bad = judged(WHOLE, Checks(bad_credentials="Secret forge has no key token"), now=NOW)
+    away = judged(WHOLE, Checks(settings=AWAY), now=NOW)
+    said = [status.condition("WebhooksHealthy") for status in (bad, away)]
+    assert [condition.message if condition is not None else "" for condition in said] == [
+        "the hooks were not asked for: Secret forge has no key token",
+        "the hooks were not asked for: no connection",
+    ]
 
 
-def asked(request: str) -> RepositoryStatus:
-    whole = frozen()
-    metadata = whole.metadata.model_copy(update={"annotations": {"request.conveyor.dev/unfreeze": request}})
-    return judged(whole.model_copy(update={"metadata": metadata}), GOOD, now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("request_", "result", "stands"),
-    [
-        ("r1 by=anna auto-1", "Accepted", False),
-        ("r1 by=anna all", "Accepted", False),
-        ("r1 by=anna auto-2", "Refused: no automatic freeze auto-2 stands", True),
-    ],
-)
-def test_unfreeze_clears_the_freeze_it_names(request_: str, result: str, *, stands: bool) -> None:
-    status = asked(request_)
-    assert [entry.result for entry in status.handled_requests] == [result]
-    assert (status.effective_freeze is not None) == stands
+def test_a_freeze_is_in_force_whatever_the_checks_say() -> None:
+    standing = (Freeze(id="auto-1", reason="the deploy failed", since_time=NOW),)
+    whole = WHOLE.model_copy(update={"status": RepositoryStatus(freezes=standing)})
+    for found in (judged(whole, GOOD, now=NOW), judged(whole, Checks(settings=AWAY), now=NOW)):
+        condition = found.condition("Frozen")
+        assert condition is not None
+        assert (condition.status, condition.message) == ("True", "the deploy failed")
+        assert found.effective_freeze is not None
+    switched_off = judged(whole, GOOD, now=NOW, freeze_enabled=False)
+    assert switched_off.effective_freeze is None
