@@ -219,6 +219,7 @@ class Gate(Model):
     passed: bool = Field(description="Whether it held when it was last looked at.")
     head_sha: Sha = Field(default="", description="The commit it speaks about.")
     change_id: Sha = Field(default="", description="The change it speaks about, where that was known.")
+    text_digest: Sha = Field(default="", description="Of a person's verdict: the ticket's text that it was given for.")
     reason: Line = Field(default="", description="Why it held or did not.")
     checked_time: Time = Field(description="When this word was given.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -138,6 +139,11 @@ class Ticket:
     blocked_by: tuple[str, ...]
     """Ids of the tickets that must be done first."""
     url: str
+
+    @property
+    def text_digest(self) -> str:
+        """What a person was shown: a ticket edited afterwards has another one."""
+        return hashlib.sha256(f"{self.name}\0{self.text}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

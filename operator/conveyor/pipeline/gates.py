@@ -13,7 +13,7 @@ from conveyor.api.stages import Stage
 from conveyor.api.workitem import Gate, LastRun, WaitingReason, WorkItemStatus
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.ci_gate import ci_green
-from conveyor.pipeline.facts import ChangedFile, Unknown
+from conveyor.pipeline.facts import ChangedFile, Ticket, Unknown
 from conveyor.pipeline.review_gate import review_approved
 from conveyor.pipeline.words import (
     NOT_CONFIGURED,
@@ -114,9 +114,13 @@ def _approved(case: Case, name: str, *, auto: bool) -> Word:
     head = head_sha(case)
     if not head:
         return NotEvaluated("the commit to approve could not be read", WaitingReason.FORGE, unread=True)
-    if recorded is not None and recorded.passed and _same_change(case, recorded, head):
-        return Passed(recorded.reason)
-    return NotEvaluated("a person has to approve", WaitingReason.APPROVAL)
+    if recorded is None or not recorded.passed or not _same_change(case, recorded, head):
+        return NotEvaluated("a person has to approve", WaitingReason.APPROVAL)
+    match case.facts.ticket:
+        case Ticket() as ticket if recorded.text_digest and recorded.text_digest != ticket.text_digest:
+            return NotEvaluated("the ticket was edited since it was approved", WaitingReason.APPROVAL)
+        case _:
+            return Passed(recorded.reason)
 
 
 def branch_mergeable(case: Case) -> Word:
@@ -202,15 +206,16 @@ def recorded(case: Case, status: WorkItemStatus, words: tuple[tuple[str, Word], 
     for name, word in words:
         if isinstance(word, NotEvaluated) and word.unread:
             continue
+        old = gates.get(name)
         new = Gate(
             name=name,
             passed=isinstance(word, Passed),
             head_sha=head,
             change_id=change,
+            text_digest=old.text_digest if old is not None else "",
             reason=word.reason[:256],
             checked_time=case.now,
         )
-        old = gates.get(name)
         same = old is not None and (old.passed, old.head_sha, old.reason) == (new.passed, new.head_sha, new.reason)
         if not same or (old is not None and change and old.change_id != change):
             gates[name] = new

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,11 +16,6 @@ from conveyor.pipeline.runs import held_off, rework
 from conveyor.pipeline.words import head_sha
 
 
-def text_digest(ticket: Ticket) -> str:
-    """What a person was shown: a ticket edited afterwards has another one."""
-    return hashlib.sha256(f"{ticket.name}\0{ticket.text}".encode()).hexdigest()
-
-
 def ask(case: Case, gate: str) -> Action:
     """Open a human gate, or go on waiting at it."""
     opened, digest = open_time(case), ""
@@ -34,7 +28,7 @@ def ask(case: Case, gate: str) -> Action:
             case None:
                 opened = open_time(case)
             case ticket:
-                opened, digest = ticket.updated, text_digest(ticket)
+                opened, digest = ticket.updated, ticket.text_digest
     approval = case.status.approval
     if (
         approval is not None
@@ -54,7 +48,7 @@ def is_edited(case: Case, approval: Approval) -> bool:
     """Whether the ticket's text is another than was put before the person."""
     match case.facts.ticket:
         case Ticket() as ticket:
-            return approval.text_digest != text_digest(ticket)
+            return approval.text_digest != ticket.text_digest
         case _:
             return False
 
@@ -103,6 +97,7 @@ def approve(case: Case, how: str) -> Settle | None:
         passed=True,
         head_sha=approval.head_sha,
         change_id=case.status.change_id or "",
+        text_digest=approval.text_digest,
         reason=how[:256],
         checked_time=case.now,
     )

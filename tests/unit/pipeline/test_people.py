@@ -153,6 +153,22 @@ def test_a_gate_is_opened_anew_for(known: Facts) -> None:
     assert after.approval.opened_time == LATER
 
 
+APPROVED = settled(asking(Stage.DEPLOY_STAGING), facts(ticket=ticket("Approved")), of=PERSON).status
+
+
+def test_an_approval_is_for_the_text_that_was_shown() -> None:
+    whole = asking(Stage.DEPLOY_STAGING).model_copy(update={"status": APPROVED})
+    assert decide_row(whole, facts(ticket=ticket("Approved")), of=PERSON) == "intends Merge"
+    assert decide_row(whole, facts(ticket=ticket("Approved", text="more")), of=PERSON) == "waits Approval"
+
+
+def test_an_approval_of_an_edited_text_opens_the_gate_for_the_new_one() -> None:
+    whole = asking(Stage.DEPLOY_STAGING).model_copy(update={"status": APPROVED})
+    again = settled(whole, facts(ticket=ticket("Approved", text="more")), of=PERSON).status
+    assert again.approval is not None
+    assert again.approval.text_digest not in ("", APPROVED.gate("deploy_approved").text_digest)  # type: ignore[union-attr]
+
+
 def test_after_a_push_to_an_open_deploy_gate_the_commit_is_reviewed_first() -> None:
     known = facts(pull=pull(head_sha=OTHER), ticket=ticket("Awaiting Deploy"))
     assert decide_row(asking(Stage.DEPLOY_STAGING), known, of=PERSON) == "-> review, charged HeadMoved, run reviewer"
