@@ -259,6 +259,10 @@ class Transition(Model):
     job: TransitionJob | None = Field(default=None, description="The Job that carries the effect, if one does.")
     lease_used: bool = Field(default=False, description="Whether Leases were on when it began.")
     precondition: Precondition = Field(description="The commits the other side must still have.")
+    previous_image: Annotated[str, Field(max_length=512)] = Field(
+        default="", description="The image in production when this was intended, where the effect is a Job."
+    )
+    reason: Text = Field(default="", description="What it answers to, for who works next; empty where nothing failed.")
     fencing_token: Annotated[int, Field(ge=0)] = Field(description="Token of its present owner.")
     holder: Line = Field(description="Who owns it: pod uid, container, process nonce, acquisition.")
     deadline_time: Time = Field(description="When it is parked if nobody can tell what happened.")

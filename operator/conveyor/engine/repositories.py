@@ -85,7 +85,8 @@ class RepositoryReconciler:
         checked = await self._checks(record, repository)
         now = self._world.now()
         found = answered(repository, now, looked=True)
-        status = judged(_with(repository, found.status), checked.checks, now=now, freeze_enabled=enabled)
+        checks = replace(checked.checks, ceiling_seconds=self._world.settings.reaper_max_running_seconds)
+        status = judged(_with(repository, found.status), checks, now=now, freeze_enabled=enabled)
         after = _fresh_seconds(status) if checked.mirrored else CHECK_AGAIN_SECONDS
         freeze = status.effective_freeze
         if freeze is not None and freeze.until_time is not None:

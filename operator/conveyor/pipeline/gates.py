@@ -14,6 +14,7 @@ from conveyor.api.workitem import Gate, LastRun, WaitingReason, WorkItemStatus
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.ci_gate import ci_green
 from conveyor.pipeline.facts import ChangedFile, Ticket, Unknown
+from conveyor.pipeline.job_gates import image_fresh, staging_healthy
 from conveyor.pipeline.review_gate import review_approved
 from conveyor.pipeline.words import (
     NOT_CONFIGURED,
@@ -148,8 +149,8 @@ GATES: Mapping[str, GateFunction] = {
     "tests_passed": tests_passed,
     "deploy_approved": deploy_approved,
     "branch_mergeable": branch_mergeable,
-    "image_fresh": not_configured,
-    "staging_healthy": not_configured,
+    "image_fresh": image_fresh,
+    "staging_healthy": staging_healthy,
     "coverage_ratchet": not_configured,
 }
 
@@ -204,7 +205,7 @@ def recorded(case: Case, status: WorkItemStatus, words: tuple[tuple[str, Word], 
     gates = {gate.name: gate for gate in status.gates}
     head, change = head_sha(case), _change(case)
     for name, word in words:
-        if isinstance(word, NotEvaluated) and word.unread:
+        if isinstance(word, NotEvaluated) and (word.unread or word.needs is not None):
             continue
         old = gates.get(name)
         new = Gate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from conveyor.api.repository import NotReadyReason, RepositorySpec, RepositorySt
 from conveyor.api.stages import WRITERS, Role
 from conveyor.pipeline.facts import NOT_READ, Fact, ForgeSettings, HookState, Unknown
 from conveyor.pipeline.indication import StateMap
+from conveyor.pipeline.job_kinds import JOB_KINDS, OVERTIME_SECONDS
 from conveyor.pipeline.lane import effective_freeze
 
 HOOK_EVENTS = frozenset({"push", "pull_request", "status"})
@@ -33,6 +34,8 @@ class Checks:
     agents: frozenset[Role] = field(default_factory=frozenset)
     hook_path: str = ""
     """What the address of our webhook ends with."""
+    ceiling_seconds: float = 7200
+    """After which a transition's Lease is released by force."""
 
 
 Problem = tuple[NotReadyReason, str]
@@ -40,7 +43,7 @@ Problem = tuple[NotReadyReason, str]
 
 def problem(spec: RepositorySpec, checks: Checks) -> Problem | None:
     """The first reason for which nothing is admitted; None where all is well."""
-    for check in (_unsupported, _twin, _credentials, _forge, _reviewer, _protection, _merge, _tracker, _agents):
+    for check in CHECKS:
         found = check(spec, checks)
         if found is not None:
             return found
@@ -49,16 +52,25 @@ def problem(spec: RepositorySpec, checks: Checks) -> Problem | None:
 
 def _unsupported(spec: RepositorySpec, _: Checks) -> Problem | None:
     used = {
-        "gates.image": spec.gates.image.enabled,
         "gates.coverage": spec.gates.coverage.enabled,
-        "staging": bool(spec.staging.template),
-        "deploy.rollbackTemplate": bool(spec.deploy.rollback_template),
         "monitor": bool(spec.monitor.probes),
     }
     names = [name for name, enabled in used.items() if enabled]
     if not names:
         return None
     return NotReadyReason.NOT_YET_SUPPORTED, f"this version cannot do {', '.join(names)} yet: switch it off"
+
+
+def _ceiling(spec: RepositorySpec, checks: Checks) -> Problem | None:
+    """What may take longer than a Lease lasts at most would be taken over while it is at work."""
+    limits = {kind.limited_by: kind.seconds(spec) for kind in JOB_KINDS.values() if kind.template(spec)}
+    limits["merge.retestTimeoutSeconds"] = spec.merge.retest_timeout_seconds
+    most = round(checks.ceiling_seconds) - OVERTIME_SECONDS
+    long = [f"{name} ({seconds} s)" for name, seconds in limits.items() if seconds > most]
+    if not long:
+        return None
+    text = f"{', '.join(long)}: more than {most} s; lower it, or raise the operator's REAPER_MAX_RUNNING_SECONDS"
+    return NotReadyReason.CEILING_TOO_SMALL, text
 
 
 def _twin(_: RepositorySpec, checks: Checks) -> Problem | None:
@@ -153,6 +165,20 @@ def _agents(_: RepositorySpec, checks: Checks) -> Problem | None:
         return None
     text = f"neither the Repository nor the operator's default has an agent for {', '.join(missing)}"
     return NotReadyReason.AGENT_MISSING, text
+
+
+CHECKS: tuple[Callable[[RepositorySpec, Checks], Problem | None], ...] = (
+    _unsupported,
+    _ceiling,
+    _twin,
+    _credentials,
+    _forge,
+    _reviewer,
+    _protection,
+    _merge,
+    _tracker,
+    _agents,
+)
 
 
 # --- status

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from conveyor.api.workitem import WaitingReason
+from conveyor.api.workitem import Effect, WaitingReason
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.facts import PullRequest, Unknown
 
@@ -40,6 +40,8 @@ class NotEvaluated(_NoTruthValue):
     """Nobody has said a word within the time limit."""
     unread: bool = False
     """A fact could not be read: this is no word about the commit, and an earlier one stands."""
+    needs: Effect | None = None
+    """The effect that gives the word, to be begun now: until then this is no word about the commit either."""
 
 
 Word = Passed | Failed | NotEvaluated

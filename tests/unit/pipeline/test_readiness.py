@@ -87,10 +87,7 @@ def test_what_is_wrong_is_named(found: Checks, reason: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ({"gates": {"image": {"enabled": True}}}, "gates.image"),
         ({"gates": {"coverage": {"enabled": True}}}, "gates.coverage"),
-        ({"staging": {"template": {"spec": {}}}}, "staging"),
-        ({"deploy": {"rollbackTemplate": {"spec": {}}}}, "deploy.rollbackTemplate"),
         ({"monitor": {"probes": [{"url": "https://shop.example/healthz"}]}}, "monitor"),
     ],
 )
@@ -98,6 +95,49 @@ def test_what_this_version_cannot_do_is_not_begun(spec: dict[str, Any], says: st
     given = problem(repository(**spec).spec, GOOD)
     assert given is not None
     assert (given[0].value, says in given[1]) == ("NotYetSupported", True)
+
+
+SOME: dict[str, Any] = {"spec": {"containers": []}}
+
+
+def built_for(seconds: int) -> dict[str, Any]:
+    return {"image": {"enabled": True, "template": {"spec": {"activeDeadlineSeconds": seconds}}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"deploy": {"template": SOME, "timeoutSeconds": 7141}}, "deploy.timeoutSeconds (7141 s): more than 7140 s"),
+        ({"deploy": {"rollbackTemplate": SOME, "timeoutSeconds": 9000}}, "deploy.timeoutSeconds"),
+        ({"staging": {"template": SOME, "timeoutSeconds": 7141}}, "staging.timeoutSeconds"),
+        ({"gates": built_for(7141)}, "gates.image.template.spec.activeDeadlineSeconds"),
+        ({"merge": {"retestTimeoutSeconds": 7141}}, "merge.retestTimeoutSeconds"),
+    ],
+)
+def test_what_may_take_longer_than_a_lease_at_most_is_not_begun(spec: dict[str, Any], says: str) -> None:
+    given = problem(repository(**spec).spec, GOOD)
+    assert given is not None
+    assert (given[0].value, says in given[1]) == ("CeilingTooSmall", True), given
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"deploy": {"template": SOME, "timeoutSeconds": 7140}},
+        {"deploy": {"timeoutSeconds": 9000}},
+        {"staging": {"timeoutSeconds": 9000}},
+        {"gates": {"image": {"template": {"spec": {"activeDeadlineSeconds": 9000}}}}},
+    ],
+    ids=["just so", "nothing to deploy", "no staging", "no image"],
+)
+def test_what_fits_under_the_ceiling_or_is_switched_off_is_ready(spec: dict[str, Any]) -> None:
+    assert problem(repository(**spec).spec, GOOD) is None
+
+
+def test_ceiling_is_the_operators() -> None:
+    given = problem(WHOLE.spec, checks(ceiling_seconds=900))
+    assert given is not None
+    assert given[0].value == "CeilingTooSmall"
 
 
 @pytest.mark.parametrize(
