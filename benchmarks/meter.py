@@ -129,8 +129,8 @@ class MeteredCluster(KubernetesCluster):
 
 
 class MeteredReconciler(ItemReconciler):
-    def __init__(self, meter: Meter, *parts: Any) -> None:  # noqa: ANN401 whatever the reconciler is made of
-        super().__init__(*parts)
+    def __init__(self, meter: Meter, *parts: Any, **more: Any) -> None:  # noqa: ANN401 as the reconciler is made
+        super().__init__(*parts, **more)
         self._meter = meter
 
     async def reconcile(self, key: Key) -> Outcome:

@@ -52,6 +52,7 @@ RESULTS = ("applied", "refused", "conflict", "unavailable", "unknown")
 VIOLATIONS = ("UnreadableWorkItem", "UnreadableRepository", "WriteRejected", OTHER)
 OUTCOMES = ("Done", "Again", "Retry", "Person")
 SOURCES, VIAS = ("Gitea", "Plane"), ("webhook", "poll")
+VERDICTS = ("Healthy", "Degraded")
 TAKEOVERS = ("Gone", "Expired", "Forced")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -128,6 +129,12 @@ LAG = _Spec(
     "How late the event loop woke, measured ten times a second.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+MONITORS = _Spec(
+    "conveyor_monitor_verdicts",
+    "Watches after a deploy that ended, by what they found.",
+    ("verdict",),
+    tuple((verdict,) for verdict in VERDICTS),
+)
 FREEZES = _Spec("conveyor_freezes", "Repositories that are frozen now.")
 GATE_ERRORS = _Spec("conveyor_gate_errors", "Facts for gates that could not be read.")
 VIOLATED = _Spec(
@@ -160,6 +167,7 @@ class Metrics:
         self._failed = _counter(registry, FAILED)
         self._watch_age = _gauge(registry, WATCH_AGE)
         self._lag = _histogram(registry, LAG)
+        self._monitors = _counter(registry, MONITORS)
         self._freezes = _gauge(registry, FREEZES)
         self._gate_errors = _counter(registry, GATE_ERRORS)
         self._violated = _gauge(registry, VIOLATED)
@@ -203,6 +211,9 @@ class Metrics:
 
     def run_finished(self, role: str, verdict: str, *, seconds: float) -> None:
         self._run_seconds.labels(_known(role, Role), _known(verdict, Verdict)).observe(max(0.0, seconds))
+
+    def monitor_ended(self, verdict: str) -> None:
+        self._monitors.labels(_known(verdict, VERDICTS)).inc()
 
     def conflict(self) -> None:
         self._conflicts.inc()

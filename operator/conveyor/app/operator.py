@@ -32,6 +32,7 @@ from conveyor.engine.leases import Leases, Terms
 from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.outcomes import Outcome
 from conveyor.engine.poll import TrackerPoll
+from conveyor.engine.probing import Prober
 from conveyor.engine.queue_view import frozen_repositories, queue_view
 from conveyor.engine.records import ALL_SOURCES, ItemRecord
 from conveyor.engine.renewing import keep_leases
@@ -41,6 +42,7 @@ from conveyor.engine.slots import Slots
 from conveyor.engine.workers import place, run_workers
 from conveyor.engine.workqueue import WorkQueue
 from conveyor.engine.world import World
+from conveyor.probes.client import HttpProbes
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ HEARTBEAT_LEASE = "conveyor-operator-heartbeat"
 WORKERS = 8
 """More writes in flight bring no throughput, only latency (kubernetes-measured.md 5)."""
 INDICATORS = 2
+PROBERS = 16
+"""Watches that may wait for an answer at once: each waits, and costs nothing else."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -62,6 +66,7 @@ class Operator:
         self._synced = asyncio.Event()
         self._queue: WorkQueue[Work] = WorkQueue()
         self._tickets: WorkQueue[Key] = WorkQueue()
+        self._watches: WorkQueue[Key] = WorkQueue()
         cache = Cache(dependencies_from=_dependencies_from(settings))
         self._me = identity(settings)
         engine = engine_settings(settings, holder=str(self._me))
@@ -105,7 +110,9 @@ class Operator:
             exists=lambda key: cache.repositories.get(key) is not None,
         )
         self._events = events = EventRecorder(self._world)
-        self._items = ItemReconciler(self._world, self._hub, slots, events)
+        probes = HttpProbes(allowed=settings.allowed_hosts_value())
+        self._prober = Prober(self._world, probes, ask=self._watches.add, wake=self._queue.add)
+        self._items = ItemReconciler(self._world, self._hub, slots, events, prober=self._prober)
         self._repositories = RepositoryReconciler(self._world, self._hub, mirror, events)
         self._indicator = Indicator(self._world, self._hub)
         lease = Key(settings.own_namespace(), HEARTBEAT_LEASE)
@@ -133,6 +140,7 @@ class Operator:
             logger.info("stopping")
             self._queue.shutdown()
             self._tickets.shutdown()
+            self._watches.shutdown()
             await tasks[0]
             await self._world.leases.release_all()
             await kopf_task
@@ -157,6 +165,7 @@ class Operator:
         parts = {
             "workers": self._work(self._queue, self._reconcile, count=WORKERS),
             "indicators": self._work(self._tickets, self._indicator.reconcile, count=INDICATORS),
+            "probers": self._work(self._watches, self._prober.reconcile, count=PROBERS, timed=False),
             "resync": resync.run(),
             "heartbeat": self._once_synced(self._heartbeat.run()),
             "lag": watch_lag(self._lagged),
@@ -174,10 +183,16 @@ class Operator:
         finally:
             part.close()
 
-    async def _work(self, queue: WorkQueue[K], reconcile: Callable[[K], Awaitable[Outcome]], *, count: int) -> None:
-        """Not before everything was listed once: an item whose Repository is merely unseen is no orphan."""
+    async def _work(
+        self, queue: WorkQueue[K], reconcile: Callable[[K], Awaitable[Outcome]], *, count: int, timed: bool = True
+    ) -> None:
+        """Not before everything was listed once: an item whose Repository is merely unseen is no orphan.
+
+        `timed`: whether a pass counts as one, or mostly waits for somebody's product.
+        """
         await self._synced.wait()
-        await run_workers(queue, reconcile, on_error=self._failed, on_outcome=self._finished, count=count)
+        told = self._finished if timed else lambda *_: None
+        await run_workers(queue, reconcile, on_error=self._failed, on_outcome=told, count=count)
 
     async def _reconcile(self, work: Work) -> Outcome:
         kind, key = work

@@ -52,4 +52,5 @@ def _open_for(world: World, item: WorkItem, fresh: Repository) -> bool:
     if record is None:
         return False
     lane = lanes.lane_of(world, record, fresh)
-    return lane.ready and lane.freeze is None and not lane.occupied_by and lane.first
+    free = lane.freeze is None and not lane.occupied_by and lane.watched_until is None
+    return lane.ready and free and lane.first

@@ -31,7 +31,7 @@ async def apply_amend(world: World, hub: Hub, item: WorkItem, amend: Amend) -> O
     version = fresh.metadata.resource_version
     match await world.cluster.patch_status(Kind.REPOSITORY, key, resource_version=version, status=patch):
         case Won(written):
-            hub.repository_written(written)
+            hub.repository_seen(written)  # its own pass has to show what a freeze means
             return Again(0.0)
         case Lost() | Uncertain():
             world.telemetry.conflict()

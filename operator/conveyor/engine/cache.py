@@ -103,6 +103,7 @@ class Cache:
         self.jobs: Table[JobRecord] = Table()
         self._under_way: dict[Key, set[Key]] = defaultdict(set)
         self._waiting: dict[Key, set[Key]] = defaultdict(set)
+        self._watched: dict[Key, set[Key]] = defaultdict(set)
         self._of_repository: dict[Key, set[Key]] = defaultdict(set)
         self._dependents: dict[Key, set[Key]] = defaultdict(set)
         self._by_issue: dict[tuple[str, str], set[Key]] = defaultdict(set)
@@ -159,6 +160,8 @@ class Cache:
         self._of_repository[lane].add(record.key)
         if record.under_way:
             self._under_way[lane].add(record.key)
+        if record.watched_until is not None:
+            self._watched[lane].add(record.key)
         if record.waits:
             self._waiting[lane].add(record.key)
             self._let_in(lane, record.waiter())
@@ -173,7 +176,7 @@ class Cache:
 
     def _unfile(self, record: ItemRecord) -> None:
         lane = repository_key(record)
-        for index in (self._of_repository, self._under_way, self._waiting):
+        for index in (self._of_repository, self._under_way, self._watched, self._waiting):
             _discard(index, lane, record.key)
         first = self._heads.get(lane)
         if first is not None and first.uid == record.uid:
@@ -205,6 +208,10 @@ class Cache:
 
     def waiting(self, lane: Key) -> list[ItemRecord]:
         return self._records(self._waiting.get(lane, ()))
+
+    def watched(self, lane: Key) -> list[ItemRecord]:
+        """What is done and whose deploy is being watched."""
+        return self._records(self._watched.get(lane, ()))
 
     def of_repository(self, lane: Key) -> list[ItemRecord]:
         return self._records(self._of_repository.get(lane, ()))

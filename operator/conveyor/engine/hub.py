@@ -134,9 +134,7 @@ class Hub:
         if change.old is None or change.old.uid != change.new.uid:
             self._wake_all(change.new.key)
             return
-        for record in self._cache.under_way(change.new.key):
-            self._wake((Kind.WORKITEM, record.key))
-        self.wake_head(change.new.key)
+        self._wake_moving(change.new.key)
         if change.old.hints != change.new.hints:
             self._telemetry.fact_learned("Gitea", "webhook")
 
@@ -160,7 +158,7 @@ class Hub:
     def _wake_all(self, lane: Key) -> None:
         """Its Repository came or went: what all its items say of it is no longer true."""
         for record in self._cache.of_repository(lane):
-            if not record.terminal:
+            if not record.terminal or record.watched_until is not None:
                 self._wake((Kind.WORKITEM, record.key))
 
     def wake_for_slot(self) -> None:
@@ -170,11 +168,15 @@ class Hub:
             self._wake((Kind.WORKITEM, first.key))
 
     def wake_what_moves(self) -> None:
-        """Items under way and who is next in each lane, for a wake that was lost. Never all that merely wait."""
+        """Whatever moves in every lane, for a wake that was lost. Never all that merely wait."""
         for repository in self._cache.repositories:
-            for record in self._cache.under_way(repository.key):
-                self._wake((Kind.WORKITEM, record.key))
-            self.wake_head(repository.key)
+            self._wake_moving(repository.key)
+
+    def _wake_moving(self, lane: Key) -> None:
+        """Items under way, those whose deploy is being watched, and who is next."""
+        for record in (*self._cache.under_way(lane), *self._cache.watched(lane)):
+            self._wake((Kind.WORKITEM, record.key))
+        self.wake_head(lane)
 
 
 def _dependencies(record: ItemRecord | None) -> tuple[str, ...]:
@@ -192,7 +194,8 @@ def _lane_state(record: ItemRecord | None) -> tuple[object, ...]:
     """What of an item its lane depends on."""
     if record is None:
         return ()
-    return (record.under_way, record.waits, record.stalled, record.priority, record.suspended, record.dependencies)
+    place = (record.under_way, record.waits, record.stalled, record.watched_until)
+    return (*place, record.priority, record.suspended, record.dependencies)
 
 
 def _end(record: ItemRecord | None) -> object:

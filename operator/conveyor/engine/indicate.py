@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from conveyor.api.objects import WorkItem
-from conveyor.api.workitem import TrackerStatus, WorkItemStatus
+from conveyor.api.workitem import Monitor, TrackerStatus, WorkItemStatus
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine import lanes
@@ -58,6 +58,8 @@ def remark(item: WorkItem) -> Remark | None:
         return _remark(
             item, f"stalled/{stalled.reason}/{stalled.last_transition_time}", f"A person is needed: {stalled.message}"
         )
+    if status.monitor is not None and status.monitor.verdict == "Degraded":
+        return _remark(item, f"degraded/{status.monitor.until_time}", _degraded(item, status.monitor))
     last = status.last_run
     if last is not None and last.question and status.active_run is None:
         text = (
@@ -69,6 +71,17 @@ def remark(item: WorkItem) -> Remark | None:
         text = f"{status.approval.gate} waits for you: set the ticket to Approved or Rejected.{said}"
         return _remark(item, f"approval/{status.approval.gate}/{status.approval.opened_time}", text)
     return None
+
+
+def _degraded(item: WorkItem, monitor: Monitor) -> str:
+    found = f"What was deployed is degraded: {monitor.message}."
+    if not monitor.freeze_id:
+        return found
+    name = item.spec.repository_ref.name
+    return (
+        f"{found}\nNothing is started or merged in {name} until a person clears the freeze: "
+        f"kubectl workitem unfreeze {name} {monitor.freeze_id}"
+    )
 
 
 def _remark(item: WorkItem, about: str, text: str) -> Remark:

@@ -25,6 +25,7 @@ from conveyor.engine.hub import Hub
 from conveyor.engine.leases import Held, HeldBy, Owner, Unsure
 from conveyor.engine.observe import Subject, observe
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
+from conveyor.engine.probing import Prober
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import World
@@ -42,9 +43,9 @@ SHORTEST_REST = 1.0
 
 
 class ItemReconciler:
-    def __init__(self, world: World, hub: Hub, slots: Slots, events: EventRecorder) -> None:
+    def __init__(self, world: World, hub: Hub, slots: Slots, events: EventRecorder, *, prober: Prober) -> None:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
-        self._leases = world.leases
+        self._leases, self._prober = world.leases, prober
         self._refusals: dict[Key, tuple[str, str]] = {}
         """Transition id, and why its effect was refused a moment ago; taken by the next pass."""
 
@@ -156,6 +157,8 @@ class ItemReconciler:
         facts = replace(facts, **lanes.blockers(self._world, record, facts.ticket))
         if any(isinstance(getattr(facts, want.value), Unknown) for want in wanted):
             self._world.telemetry.gate_error()
+        if record.watched_until is not None:
+            facts = replace(facts, probes=self._prober.watch(record))
         about, refusal = self._refusals.pop(record.key, ("", ""))
         transition = item.status.transition
         if transition is not None and transition.id == about:
@@ -170,6 +173,7 @@ class ItemReconciler:
             transition_lease=self._lease_enabled(repository),
             poll_seconds=settings.reconcile_interval_seconds,
             premerge_rebase=settings.premerge_rebase,
+            freeze=settings.freeze,
             dependencies=settings.dependencies,
             dependencies_source=settings.dependencies_source,
             agent_logins=frozenset(logins.values()),
@@ -268,6 +272,10 @@ class ItemReconciler:
             self._world.telemetry.stage_moved(action.moved, seconds_in_stage=seconds)
             moved = {"from": action.moved.from_stage, "to": action.moved.to_stage, "cause": action.moved.cause}
             logger.info("stage moved", extra={"key": str(_key(item)), **moved})
+        verdict = status.monitor.verdict if status.monitor is not None else ""
+        if item.status.monitor is not None and verdict not in ("", item.status.monitor.verdict):
+            self._world.telemetry.monitor_ended(verdict)
+            logger.info("watch ended", extra={"key": str(_key(item)), "verdict": verdict})
         if last is not None and last != item.status.last_run and status.active_run is None:
             took = (last.finished_time - last.started_time).total_seconds()
             self._world.telemetry.run_finished(last.role.value, last.verdict.value, seconds=took)

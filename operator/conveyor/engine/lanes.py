@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TypedDict
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from conveyor.engine.records import ItemRecord, RepositoryRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.facts import Fact, Ticket
 from conveyor.pipeline.lane import DependencyFact, Lane, effective_freeze
+from conveyor.pipeline.monitoring import GRACE
 
 
 class Blockers(TypedDict):
@@ -61,6 +63,7 @@ def lane_of(world: World, record: ItemRecord, repository: Repository) -> Lane:
         not_ready=f"{ready.reason}: {ready.message}" if ready is not None else "it was not looked at yet",
         freeze=freeze if settings.freeze else None,
         occupied_by=_occupied_by(world, record, repository),
+        watched_until=_watched_until(world, record, repository),
         first=_is_first(world, record, repository),
         dependencies=_dependencies(world, record) if depends else (),
         cycle=cache.cycle_through(record) if depends and record.dependencies else (),
@@ -89,6 +92,15 @@ def _occupied_by(world: World, record: ItemRecord, repository: Repository) -> st
     if active is not None and admitted is not None and admitted.uid == active.uid and not admitted.terminal:
         others += [admitted] if admitted.uid != record.uid else []
     return next((other.key.name for other in others if not (passing and other.stalled)), "")
+
+
+def _watched_until(world: World, record: ItemRecord, repository: Repository) -> datetime | None:
+    """How long the next waits for the verdict on the last deploy at most; None: it need not."""
+    if not serial(world, repository) or not repository.spec.serial_gate.wait_for_monitor:
+        return None
+    ends = (found.watched_until for found in world.cache.watched(repository_key(record)))
+    until = max((end + GRACE for end in ends if end is not None), default=None)
+    return until if until is not None and until > world.now() else None
 
 
 def _is_first(world: World, record: ItemRecord, repository: Repository) -> bool:

@@ -47,6 +47,8 @@ class ItemRecord:
     transition: str
     """The effect under way; empty: none."""
     issue_id: str
+    watched_until: datetime | None
+    """The end of the watch over its deploy while that goes on; None: there is none."""
     indicated: str
     """Id of the ticket state we last set."""
     branch: str
@@ -158,6 +160,7 @@ def item_record(obj: JSONObject, *, dependencies_from: frozenset[str] = ALL_SOUR
         role=str(_dict(status, "activeRun").get("role", "")),
         transition=str(_dict(status, "transition").get("effect", "")),
         issue_id=str(source.get("issueID", "")),
+        watched_until=_watched_until(stage, _dict(status, "monitor")),
         indicated=str(_dict(status, "tracker").get("indicatedState", "")),
         branch=str(status.get("branch", "")),
         head_sha=str(status.get("headSHA", "")),
@@ -218,6 +221,11 @@ def _time(value: object) -> datetime:
         return datetime.fromisoformat(str(value))
     except ValueError:
         return EPOCH
+
+
+def _watched_until(stage: Stage | None, monitor: Mapping[str, Any]) -> datetime | None:
+    watching = stage == Stage.DONE and monitor.get("verdict") == "Watching"
+    return _time(monitor.get("untilTime")) if watching else None
 
 
 def _list(obj: Mapping[str, Any], field: str) -> list[dict[str, Any]]:

@@ -15,6 +15,9 @@ class Telemetry(Protocol):
 
     def run_finished(self, role: str, verdict: str, *, seconds: float) -> None: ...
 
+    def monitor_ended(self, verdict: str) -> None:
+        """The watch after a deploy has found it Healthy or Degraded."""
+
     def conflict(self) -> None:
         """Somebody else wrote first; normal, and a measure of how many write."""
 

@@ -94,6 +94,10 @@ def _held_back(case: Case) -> Action | None:
         return wait(case, WaitingReason.FORGE, f"the Repository is not Ready: {lane.not_ready}", on=on_repository(case))
     if lane.freeze is not None:
         return wait(case, WaitingReason.REPOSITORY_FROZEN, f"frozen: {lane.freeze.reason}", on=on_repository(case))
+    if lane.watched_until is not None:
+        text = "the repository's last deploy is still being watched: kubectl workitem queue shows until when"
+        left = (lane.watched_until - case.now).total_seconds()
+        return wait(case, WaitingReason.MONITOR, text, on=on_repository(case), after=max(left, 0.0) + 0.1)
     return None
 
 

@@ -85,7 +85,8 @@ def _merge(case: Case) -> Action:
 def deploy(case: Case) -> Action:
     if not case.spec.deploy.template:
         status: WorkItemStatus = watched(case, entered(case, Stage.DONE, cause="merged; no deploy is configured"))
-        return settle(case, status, cause="merged", notes=(advanced(case, Stage.DONE, "no deploy is configured"),))
+        note = advanced(case, Stage.DONE, "no deploy is configured")
+        return settle(case, status, after=0.0, cause="merged", notes=(note,))
     target = Target(
         effect=Effect.PRODUCTION,
         to=Stage.DONE,

@@ -50,6 +50,8 @@ class Lane:
     freeze: EffectiveFreeze | None = None
     occupied_by: str = ""
     """The item under way that keeps others from starting; empty: nobody."""
+    watched_until: datetime | None = None
+    """The last deploy is being watched, and until then others wait for the verdict; None: they need not."""
     first: bool = False
     """Whether nobody who may start is ahead."""
     dependencies: tuple[DependencyFact, ...] = ()

@@ -53,7 +53,6 @@ def problem(spec: RepositorySpec, checks: Checks) -> Problem | None:
 def _unsupported(spec: RepositorySpec, _: Checks) -> Problem | None:
     used = {
         "gates.coverage": spec.gates.coverage.enabled,
-        "monitor": bool(spec.monitor.probes),
     }
     names = [name for name, enabled in used.items() if enabled]
     if not names:

@@ -101,6 +101,7 @@ def _role_has_passed(item: WorkItem) -> bool:
 def may_start(lane: Lane) -> bool:
     """Whether nothing that the cache knows holds a waiting item back."""
     held = lane.freeze is not None or bool(lane.occupied_by) or bool(lane.cycle) or not lane.first
+    held = held or lane.watched_until is not None
     return lane.ready and not held and all(needed.state == "done" for needed in lane.dependencies)
 
 

@@ -27,6 +27,7 @@ PROMISED = {
     "conveyor_reconcile_duration_seconds": "histogram",
     "conveyor_watch_age_seconds": "gauge",
     "conveyor_loop_lag_seconds": "histogram",
+    "conveyor_monitor_verdicts": "counter",
     "conveyor_freezes": "gauge",
     "conveyor_gate_errors": "counter",
     "conveyor_invariant_violations": "gauge",
@@ -79,6 +80,7 @@ def test_everything_begins_at_zero(metrics: Metrics) -> None:
         "conveyor_lease_takeovers_total{reason=Forced}",
         "conveyor_run_duration_seconds_count{role=tester,verdict=infrastructure}",
         "conveyor_facts_learned_total{source=Plane,via=poll}",
+        "conveyor_monitor_verdicts_total{verdict=Degraded}",
         "conveyor_gate_errors_total{}",
         "conveyor_invariant_violations{what=WriteRejected}",
         "conveyor_runs{role=developer,state=running}",
@@ -100,6 +102,7 @@ def test_it_is_what_the_engine_reports_to(metrics: Metrics) -> None:
     engine.stage_moved(Moved(Stage.REVIEW, Stage.DEVELOPMENT, Cause.REVIEW.value), seconds_in_stage=12.0)
     engine.effect_applied("Merge", "applied", seconds=0.5)
     engine.run_finished("tester", "pass", seconds=60.0)
+    engine.monitor_ended("Degraded")
     engine.conflict()
     engine.fact_learned("Gitea", "webhook")
     engine.gate_error()
@@ -113,6 +116,7 @@ def test_it_is_what_the_engine_reports_to(metrics: Metrics) -> None:
         "conveyor_effect_duration_seconds_sum{effect=Merge}": 0.5,
         "conveyor_run_duration_seconds_count{role=tester,verdict=pass}": 1,
         "conveyor_run_duration_seconds_sum{role=tester,verdict=pass}": 60.0,
+        "conveyor_monitor_verdicts_total{verdict=Degraded}": 1,
         "conveyor_conflicts_total{}": 1,
         "conveyor_facts_learned_total{source=Gitea,via=webhook}": 1,
         "conveyor_gate_errors_total{}": 1,
@@ -133,6 +137,7 @@ def test_unknown_label_values_are_counted_as_other(metrics: Metrics) -> None:
         metrics.stage_moved(Moved(Stage.REVIEW, Stage.DONE, text), seconds_in_stage=1.0)
         metrics.effect_applied(text, text, seconds=1.0)
         metrics.run_finished(text, text, seconds=1.0)
+        metrics.monitor_ended(text)
         metrics.fact_learned(text, text)
         metrics.invariant_violated(text)
         metrics.pass_finished(text, seconds=1.0)

@@ -8,7 +8,6 @@ import asyncio
 import heapq
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -27,20 +26,22 @@ from conveyor.engine.leases import RENEW_SECONDS, Leases
 from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.poll import TrackerPoll
+from conveyor.engine.probing import Prober
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.renewing import renew, sweep
 from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.resync import Resync
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import EngineSettings, World
-from conveyor.pipeline.actions import Moved
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.memory_faults import KilledError
 from tests.fakes.memory_forge import MemoryForge
+from tests.fakes.memory_probes import MemoryProbes
 from tests.fakes.memory_store import JOBS
 from tests.fakes.memory_tracker import MemoryTracker
 from tests.unit.engine.crew import REVIEWER, Crew
+from tests.unit.engine.told import Told
 
 NAMESPACE = "team"
 SHOP = Key(NAMESPACE, "shop")
@@ -48,6 +49,8 @@ STEPS = 5000
 RETRY_SECONDS = 5.0
 POLL_SECONDS = 30.0
 TERMINAL = ("done", "cancelled")
+PROBES = "probes"
+"""Beside the kinds, what is in line to be probed."""
 
 TRACKER: JSONObject = {
     "type": "Plane",
@@ -58,6 +61,10 @@ TRACKER: JSONObject = {
     "credentialsSecretRef": {"name": "plane"},
 }
 DEPLOY: JSONObject = {"template": {"spec": {"containers": [{"name": "deploy", "image": "deploy:1"}]}}}
+
+
+Line = Work | Key | tuple[str, Key]
+"""What waits for its pass: an object, a ticket to be shown, a deploy to be probed."""
 
 
 class MemoryConnections(Connections):
@@ -77,42 +84,6 @@ class MemoryConnections(Connections):
 
     def forget(self, repository: Key) -> None:
         return
-
-
-@dataclass
-class Told:
-    """What the engine reported about itself."""
-
-    moves: list[Moved] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-    takeovers: list[str] = field(default_factory=list)
-    conflicts: int = 0
-    unreadable: int = 0
-    failures: list[BaseException] = field(default_factory=list)
-
-    def stage_moved(self, moved: Moved, *, seconds_in_stage: float | None) -> None:
-        self.moves.append(moved)
-
-    def effect_applied(self, effect: str, result: str, *, seconds: float) -> None:
-        return
-
-    def run_finished(self, role: str, verdict: str, *, seconds: float) -> None:
-        return
-
-    def conflict(self) -> None:
-        self.conflicts += 1
-
-    def lease_taken_over(self, reason: str) -> None:
-        self.takeovers.append(reason)
-
-    def fact_learned(self, source: str, via: str) -> None:
-        return
-
-    def gate_error(self) -> None:
-        self.unreadable += 1
-
-    def invariant_violated(self, what: str) -> None:
-        self.violations.append(what)
 
 
 class Process:
@@ -141,15 +112,16 @@ class Process:
         )
         self._clock, self._order = rig.clock, count()
         self._next_renewal = self.seconds() + RENEW_SECONDS
-        self._queue: list[tuple[float, int, Work | Key]] = []
-        self._due: dict[Work | Key, float] = {}
+        self._queue: list[tuple[float, int, Line]] = []
+        self._due: dict[Line, float] = {}
         slots = Slots(self.cache, limit=settings.max_concurrent_runs)
         self.hub = Hub(self.cache, self.add, slots=slots, telemetry=rig.told)
         self.hub.also_tell(lambda change: self._ticket(change.new or change.old))
         self._events = events = EventRecorder(self.world)
         exists = self.cache.repositories.get
         mirror = SecretMirror(rig.cluster, Key("conveyor", "ingress"), exists=lambda key: exists(key) is not None)
-        self.items = ItemReconciler(self.world, self.hub, slots, events)
+        self.prober = Prober(self.world, rig.probes, ask=lambda key: self.add((PROBES, key)), wake=self.add)
+        self.items = ItemReconciler(self.world, self.hub, slots, events, prober=self.prober)
         self.repositories = RepositoryReconciler(self.world, self.hub, mirror, events)
         self.indicator = Indicator(self.world, self.hub)
         self.poll = TrackerPoll(self.world, self.hub, failed=self.failed, clock=self.seconds)
@@ -179,7 +151,7 @@ class Process:
 
     # --- a queue whose time stands still
 
-    def add(self, work: Work | Key, after: float = 0.0) -> None:
+    def add(self, work: Line, after: float = 0.0) -> None:
         due = self.seconds() + after
         if due < self._due.get(work, float("inf")):
             self._due[work] = due
@@ -203,9 +175,9 @@ class Process:
             return
         await asyncio.gather(*(self._pass(work) for work in self._take()))
 
-    def _take(self) -> list[Work | Key]:
+    def _take(self) -> list[Line]:
         """What is due now, as many at once as there are workers."""
-        taken: list[Work | Key] = []
+        taken: list[Line] = []
         while len(taken) < self._workers and self._queue and self._queue[0][0] <= self.seconds():
             due, _, work = heapq.heappop(self._queue)
             if self._due.get(work) == due:
@@ -213,7 +185,7 @@ class Process:
                 taken.append(work)
         return taken
 
-    async def _pass(self, work: Work | Key) -> None:
+    async def _pass(self, work: Line) -> None:
         match await self._reconcile(work):
             case Again(after):
                 self.add(work, after)
@@ -222,10 +194,12 @@ class Process:
             case Done() | Person():
                 pass
 
-    async def _reconcile(self, work: Work | Key) -> Outcome:
+    async def _reconcile(self, work: Line) -> Outcome:
         if isinstance(work, Key):
             return await self.indicator.reconcile(work)
         kind, key = work
+        if kind == PROBES:
+            return await self.prober.reconcile(key)
         return await (self.items if kind is Kind.WORKITEM else self.repositories).reconcile(key)
 
 
@@ -237,6 +211,7 @@ class Rig:
         self.cluster = MemoryCluster(self.clock, on_change=self._changed)
         self.forge = MemoryForge(self._wrote)
         self.tracker = MemoryTracker(self._wrote)
+        self.probes = MemoryProbes(self.clock)
         self.crew = Crew(self.cluster, self.forge)
         self.process: Process | None = None
         self.boots = 0

@@ -7,7 +7,8 @@
 | it ends, comes or goes | who depends on it |
 | its dependencies change | all who wait behind it, for a cycle may have closed or opened |
 | its run ends, or it no longer waits for a slot | who is next for a slot |
-| a Repository changes | itself, items under way, the head; it comes or goes: all its items |
+| a deploy's watch ends | the lane's head |
+| a Repository changes | itself, items under way or watched, the head; it comes or goes: all its items |
 | a Job | its item |
 """
 
@@ -20,7 +21,7 @@ from conveyor.engine.cache import Cache
 from conveyor.engine.hub import Hub, Work
 from conveyor.engine.slots import Slots
 from tests.unit.engine.objects import item, job, obj, repository, run
-from tests.unit.engine.rig import Told
+from tests.unit.engine.told import Told
 
 
 class Bench:
@@ -134,16 +135,43 @@ def test_repository_that_changes_wakes_itself_who_is_under_way_and_the_head(benc
     assert bench.woken() == {"up", "w0"}
 
 
+WATCH = {"verdict": "Watching", "untilTime": "2026-03-02T12:00:00Z"}
+
+
+def test_repository_that_changes_wakes_whose_deploy_is_watched(bench: Bench) -> None:
+    bench.given(item("old", "done"), item("watched", "done", monitor=WATCH))
+    bench.hub.repository_seen(repository())
+    assert bench.woken() == {"shop", "watched"}
+
+
+def test_lost_wake_is_made_up_for_whatever_moves(bench: Bench) -> None:
+    bench.given(
+        item("up", "review"), item("w0"), item("w1"), item("old", "done"), item("watched", "done", monitor=WATCH)
+    )
+    bench.hub.wake_what_moves()
+    assert bench.woken() == {"up", "w0", "watched"}
+
+
+def test_verdict_on_a_deploy_wakes_the_next_and_nobody_else(bench: Bench) -> None:
+    bench.given(item("w0"), item("w1"), item("watched", "done", monitor=WATCH))
+    counted = WATCH | {"failures": 1}
+    bench.hub.item_written(item("watched", "done", monitor=counted))
+    assert bench.woken() == set()
+    bench.hub.item_written(item("watched", "done", monitor=counted | {"verdict": "Healthy"}))
+    assert bench.woken() == {"w0"}
+
+
 @pytest.mark.parametrize("how", ["came", "went", "replaced"])
 def test_repository_that_comes_or_goes_wakes_all_its_items_that_have_not_ended(bench: Bench, how: str) -> None:
     bench.given(item("up", "review"), item("w0"), item("w1"), item("old", "done"), repositories=())
+    bench.given(item("watched", "done", monitor=WATCH), repositories=())
     if how != "came":
         bench.given()
     if how == "went":
         bench.hub.repository_gone(repository())
     else:
         bench.hub.repository_seen(repository(uid="another" if how == "replaced" else ""))
-    assert bench.woken() == {"shop", "up", "w0", "w1"}
+    assert bench.woken() == {"shop", "up", "w0", "w1", "watched"}
 
 
 def test_job_wakes_its_item_when_it_comes_changes_and_goes(bench: Bench) -> None:

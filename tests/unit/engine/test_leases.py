@@ -12,7 +12,7 @@ from conveyor.engine.leases import Claim, Held, HeldBy, Leases, Owner, Terms, Un
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_cluster import Fault, MemoryCluster
 from tests.fakes.memory_store import LEASES
-from tests.unit.engine.rig import Told
+from tests.unit.engine.told import Told
 
 MERGE = "merge-shop"
 KEY = Key("team", MERGE)

@@ -1,13 +1,14 @@
 """Records of whatever the store holds: reading never raises, and what cannot be read counts as under way."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.engine.records import item_record, job_record, repository_record
+from conveyor.engine.records import EPOCH, item_record, job_record, repository_record
 from tests.unit.engine.objects import item, job, obj, repository
 
 ANY_JSON = st.recursive(
@@ -16,7 +17,18 @@ ANY_JSON = st.recursive(
     max_leaves=8,
 )
 KNOWN = (
-    *("stage", "conditions", "activeRun", "transition", "dependencies", "waiting", "tracker", "branch", "headSHA"),
+    *(
+        "monitor",
+        "stage",
+        "conditions",
+        "activeRun",
+        "transition",
+        "dependencies",
+        "waiting",
+        "tracker",
+        "branch",
+        "headSHA",
+    ),
     *("repositoryRef", "dependsOn", "source", "priority", "suspend", "forge", "maxConcurrentRuns", "title"),
 )
 PARTS = st.dictionaries(st.sampled_from(KNOWN), ANY_JSON, max_size=6)
@@ -43,6 +55,22 @@ def test_unknown_stage_counts_as_under_way_and_says_why() -> None:
 def test_item_waits_is_under_way_or_has_ended(stage: str | None, expected: str) -> None:
     record = item_record(item("a", stage))
     assert [name for name in ("waits", "under_way", "terminal") if getattr(record, name)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("stage", "monitor", "expected"),
+    [
+        ("done", {"verdict": "Watching", "untilTime": "2026-03-02T12:00:00Z"}, datetime(2026, 3, 2, 12, tzinfo=UTC)),
+        ("done", {"verdict": "Watching", "untilTime": "soon"}, EPOCH),
+        ("done", {"verdict": "Healthy", "untilTime": "2026-03-02T12:00:00Z"}, None),
+        ("deploy", {"verdict": "Watching", "untilTime": "2026-03-02T12:00:00Z"}, None),
+        ("done", {}, None),
+    ],
+)
+def test_deploy_is_watched_while_there_is_no_verdict(
+    stage: str, monitor: dict[str, str], expected: datetime | None
+) -> None:
+    assert item_record(item("a", stage, monitor=monitor)).watched_until == expected
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,7 @@ LANES = (
     replace(OPEN_LANE, freeze=FREEZES["merge"]),
     replace(OPEN_LANE, first=False),
     replace(OPEN_LANE, occupied_by="shop-et-3"),
+    replace(OPEN_LANE, watched_until=NOW + timedelta(minutes=1)),
     replace(OPEN_LANE, cycle=("shop-et-17", "shop-et-3")),
     *(needs(state) for state in DependencyState),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from conveyor.api.objects import WorkItem
@@ -13,6 +14,7 @@ from conveyor.pipeline.lane import DependencyFact, DependencyState, Lane
 from tests.unit.pipeline.builders import (
     BASE,
     HEAD,
+    NOW,
     OPEN_LANE,
     UNKNOWN,
     facts,
@@ -65,6 +67,24 @@ ROWS: tuple[Row, ...] = (
     ("the Repository is not ready", CREATED, held(ready=False), "waits Forge"),
     ("a frozen repository admits nothing", CREATED, held(freeze=FREEZES["admission"]), "waits RepositoryFrozen"),
     ("a freeze of merges stops admission too", CREATED, held(freeze=FREEZES["merge"]), "waits RepositoryFrozen"),
+    (
+        "the last deploy is being watched",
+        CREATED,
+        held(watched_until=NOW + timedelta(minutes=1)),
+        "waits Monitor",
+    ),
+    (
+        "a frozen repository is frozen while its deploy is watched",
+        CREATED,
+        held(freeze=FREEZES["merge"], watched_until=NOW),
+        "waits RepositoryFrozen",
+    ),
+    (
+        "an earlier item goes first after the watch too",
+        CREATED,
+        held(first=False, watched_until=NOW),
+        "waits EarlierItem",
+    ),
     (
         "dependencies that are done hold nothing back",
         CREATED,
@@ -150,6 +170,12 @@ def test_what_many_wait_for_names_the_repository_and_nothing_that_changes() -> N
     assert first is not None
     assert first.on is not None
     assert first.on.kind == "Repository"
+
+
+def test_wait_for_a_watch_ends_by_itself_and_names_nothing_that_changes() -> None:
+    one, other = (settled(CREATED, held(watched_until=NOW + timedelta(minutes=minutes))) for minutes in (1, 7))
+    assert (one.after, other.after) == (60.1, 420.1)
+    assert one.status.waiting == other.status.waiting
 
 
 def test_a_cycle_is_spelled_out_whole() -> None:

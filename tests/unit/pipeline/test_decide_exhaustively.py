@@ -150,6 +150,7 @@ def _may_start(case: Case) -> bool:
     lane, facts = case.facts.lane, case.facts
     mine = case.repository.status.active_item is not None
     free = lane.ready and lane.first and lane.freeze is None and not lane.occupied_by and not lane.cycle
+    free = free and lane.watched_until is None
     depends = all(needed.state == DependencyState.DONE for needed in lane.dependencies)
     return mine and free and depends and facts.branch_head is None and isinstance(facts.base_head, str)
 

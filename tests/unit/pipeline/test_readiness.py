@@ -88,7 +88,6 @@ def test_what_is_wrong_is_named(found: Checks, reason: str, says: str) -> None:
     ("spec", "says"),
     [
         ({"gates": {"coverage": {"enabled": True}}}, "gates.coverage"),
-        ({"monitor": {"probes": [{"url": "https://shop.example/healthz"}]}}, "monitor"),
     ],
 )
 def test_what_this_version_cannot_do_is_not_begun(spec: dict[str, Any], says: str) -> None:

@@ -93,10 +93,11 @@ def test_nothing_is_read_of_an_item_being_deleted() -> None:
         Lane(),
         replace(OPEN_LANE, first=False),
         replace(OPEN_LANE, occupied_by="x"),
+        replace(OPEN_LANE, watched_until=NOW),
         replace(OPEN_LANE, cycle=("a",)),
         replace(OPEN_LANE, dependencies=(NEEDS,)),
     ],
-    ids=["not ready", "not first", "occupied", "in a cycle", "with open dependencies"],
+    ids=["not ready", "not first", "occupied", "being watched", "in a cycle", "with open dependencies"],
 )
 def test_nothing_is_read_for_an_item_that_waits_in_line(lane: Lane) -> None:
     assert not may_start(lane)
