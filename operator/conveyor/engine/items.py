@@ -29,11 +29,23 @@ from conveyor.engine.probing import Prober
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import World
-from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Note, Settle, StartRun, StopEffect, StopRun
+from conveyor.pipeline.actions import (
+    Action,
+    Admit,
+    Amend,
+    Apply,
+    Discard,
+    Note,
+    ReleaseLeases,
+    Settle,
+    StartRun,
+    StopEffect,
+    StopRun,
+)
 from conveyor.pipeline.case import SOON, Case, Policy, wait
 from conveyor.pipeline.decide import decide, decide_without_repository
 from conveyor.pipeline.facts import NOT_READ, Unknown
-from conveyor.pipeline.leases import kept, needed, transition_lease
+from conveyor.pipeline.leases import kept, merge_lease, needed, transition_lease
 from conveyor.pipeline.wants import wants
 from conveyor.web.errors import OutsideError, RateLimited
 
@@ -196,14 +208,14 @@ class ItemReconciler:
                 return await self._admit(case, notes)
             case StartRun(run):
                 return await self._start(case, run)
-            case StopRun(run):
-                return await runs.stop(self._world, case.item, run)
-            case StopEffect(transition):
-                return await runs.stop_effect(self._world, case.item, transition)
+            case StopRun() | StopEffect():
+                return await runs.end(self._world, case.item, action)
             case Apply(transition):
                 return await self._apply(case, transition)
             case Amend():
                 return await apply_amend(self._world, self._hub, case.item, action)
+            case ReleaseLeases():
+                return await self._take_leases_away(case.item, action)
             case Discard(why):
                 return await self._discard(case.item, why)
 
@@ -229,6 +241,14 @@ class ItemReconciler:
         if applied.result == "superseded":
             return await self._look_anew(_key(case.item))
         return Again(applied.after)
+
+    async def _take_leases_away(self, item: WorkItem, action: ReleaseLeases) -> Outcome:
+        """First they go, then it is said: dead in between, the next process finds none and says so."""
+        names = frozenset({transition_lease(item), merge_lease(item)})
+        gone = await self._leases.force_release(_owner(item), names)
+        if gone:
+            logger.warning("leases released by force", extra={"key": str(_key(item)), "leases": gone})
+        return await self._settle(item, action.released if gone else action.nothing)
 
     async def _settle(self, item: WorkItem, action: Settle, *, notes: int = 0) -> Outcome:
         """`notes`: how many said that the ticket is to be read, and it was: what stands has heard them."""

@@ -18,11 +18,12 @@ from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record
 from conveyor.cluster.protocol import Cluster, JSONObject, Key, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine.identity import Liveness
 from conveyor.engine.telemetry import Telemetry
-from conveyor.web.errors import OutsideError
+from conveyor.web.errors import OutsideError, Unavailable
 
 logger = logging.getLogger(__name__)
 
 RENEW_SECONDS = 10.0
+FORCED_TRIES = 5
 LAST_LOOK_SECONDS = 35.0
 """What must be left of a Lease when an effect is sent: longer than the longest time-out of one call."""
 
@@ -178,17 +179,35 @@ class Leases:
         return isinstance(written, Won)
 
     async def force_release(self, owner: Owner, names: frozenset[str]) -> list[str]:
-        """Take an item's Leases away from whoever holds them; the names of those that were there."""
+        """Take an item's Leases away from whoever holds them; the names of those that were there.
+
+        Raises Unavailable where one cannot be taken away now.
+        """
         gone = []
         for name in sorted(names):
-            key = Key(owner.key.namespace, name)
-            found = await self.cluster.lease(key)
-            if found is not None and found.spec.holder.endswith(f"/{owner.uid}"):
-                await self.cluster.delete_lease(key, uid=found.uid, resource_version=found.resource_version)
-                self._held.pop(key, None)
+            if await self._take_away(Key(owner.key.namespace, name), owner):
                 self.telemetry.lease_taken_over("Forced")
                 gone.append(name)
         return gone
+
+    async def _take_away(self, key: Key, owner: Owner) -> bool:
+        """Whether it was there. A holder that renews it meanwhile has it taken away all the same."""
+        asked = False
+        for _ in range(FORCED_TRIES):
+            found = await self.cluster.lease(key)
+            if found is None or not found.spec.holder.endswith(f"/{owner.uid}"):
+                return asked
+            match await self.cluster.delete_lease(key, uid=found.uid, resource_version=found.resource_version):
+                case Won():
+                    self._held.pop(key, None)
+                    return True
+                case Lost():
+                    continue
+                case Uncertain():
+                    asked = True
+                case Rejected(message):
+                    raise Unavailable(f"Lease {key} cannot be taken away: {message[:200]}")
+        raise Unavailable(f"Lease {key} could not be taken away in {FORCED_TRIES} tries")
 
     async def renew(self) -> list[Owner]:
         """Renew all; those whose time is over, who must not hold them any longer, are given up and named."""

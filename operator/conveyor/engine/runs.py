@@ -12,6 +12,7 @@ from conveyor.engine.outcomes import Again, Outcome
 from conveyor.engine.records import JobRecord
 from conveyor.engine.tasks import build_task
 from conveyor.engine.world import World
+from conveyor.pipeline.actions import StopEffect, StopRun
 from conveyor.pipeline.facts import ForgeReview, JobState, Ticket, TicketComment
 from conveyor.web.errors import HostNotAllowed, NotFound, OutsideError, RateLimited
 from conveyor.web.hosts import origin, parse_url
@@ -97,6 +98,14 @@ def _check_host(name: str, url: str, repository: Repository) -> None:
     forge = parse_url(repository.spec.forge.url)
     if url and origin(parse_url(url)) != origin(forge):
         raise HostNotAllowed(f"the url of Secret {name} is not on {forge.host}: its token does not go there")
+
+
+async def end(world: World, item: WorkItem, what: StopRun | StopEffect) -> Outcome:
+    match what:
+        case StopRun(run=run):
+            return await stop(world, item, run)
+        case StopEffect(transition=transition):
+            return await stop_effect(world, item, transition)
 
 
 async def stop(world: World, item: WorkItem, run: ActiveRun) -> Outcome:

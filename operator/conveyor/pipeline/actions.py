@@ -7,6 +7,7 @@ StopRun     delete the Job of the recorded run; the next pass reads whether it i
 StopEffect  delete the Job of the recorded intent, which is given up; the next pass reads whether it is gone
 Apply       carry out the effect of the recorded intent; the next pass reads whether it happened
 Amend       put on the Repository what the recorded intent came to, by compare-and-swap; the next pass reads it there
+ReleaseLeases  take the item's Leases away from whoever holds them, then store what is said of it
 Discard     delete the item itself: nothing has begun and nobody wants it
 """
 
@@ -88,8 +89,16 @@ class Amend:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseLeases:
+    released: Settle
+    """What is stored where there was one."""
+    nothing: Settle
+    """What is stored where there was none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Discard:
     why: str
 
 
-Action = Settle | Admit | StartRun | StopRun | StopEffect | Apply | Amend | Discard
+Action = Settle | Admit | StartRun | StopRun | StopEffect | Apply | Amend | ReleaseLeases | Discard

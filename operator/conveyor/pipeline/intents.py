@@ -95,7 +95,7 @@ def intended(case: Case, status: WorkItemStatus, target: Target) -> WorkItemStat
     )
 
 
-def adopted(case: Case, transition: Transition) -> Action:
+def adopted(case: Case, transition: Transition) -> Settle:
     """Take over an intent somebody left behind: the raised token fences the late write of its last owner.
 
     The time it was left alone does not count, or a long restart would park what can simply be gone on with.

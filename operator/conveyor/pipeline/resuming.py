@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from conveyor.api.workitem import StalledReason, WorkItemStatus
+from conveyor.api.workitem import StalledReason
 from conveyor.pipeline.actions import Settle
 from conveyor.pipeline.budgets import forgiven
 from conveyor.pipeline.case import Case, settle, unstalled
 from conveyor.pipeline.intents import looked_at_again
+from conveyor.pipeline.starting_over import next_branch
 
 WAY_OUT: Mapping[str, str] = {
     StalledReason.DEPLOY_FAILED: "retry deploys again",
@@ -72,12 +72,3 @@ def nothing_to_resume(case: Case) -> str:
     """Why resume and retry are refused."""
     stalled = case.status.stalled or ""
     return f"{stalled}: {WAY_OUT[stalled]}" if stalled in WAY_OUT else "the item is not Stalled and asks nothing"
-
-
-def next_branch(status: WorkItemStatus) -> str | None:
-    """The branch with which work starts over: the same with `-r<n>`, n from 1."""
-    if status.branch is None:
-        return None
-    match = re.fullmatch(r"(?P<name>.*?)(?:-r(?P<n>[0-9]{1,6}))?", status.branch, re.DOTALL)
-    name, n = (match["name"], int(match["n"] or 0)) if match else (status.branch, 0)
-    return f"{name[:240]}-r{n + 1}"

@@ -5,39 +5,58 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from conveyor.api.annotations import Request, Verb, requests
+from conveyor.api.annotations import Request, Verb
 from conveyor.api.stages import TERMINAL, Stage
-from conveyor.api.workitem import Cause, Effect, HandledRequest, StalledReason, WorkItemStatus
-from conveyor.pipeline.actions import Action, Note, Settle
+from conveyor.api.workitem import Cause, HandledRequest, StalledReason, WorkItemStatus
+from conveyor.pipeline.actions import Action, Note, ReleaseLeases, Settle, StopEffect, StopRun
 from conveyor.pipeline.budgets import charged
 from conveyor.pipeline.case import Case, settle, with_status
-from conveyor.pipeline.intents import Target, intended
+from conveyor.pipeline.intents import adopted
+from conveyor.pipeline.overriding import override
 from conveyor.pipeline.people import approve, is_edited, no_run_yet, reject
 from conveyor.pipeline.pulls import BEFORE_MERGE
-from conveyor.pipeline.resuming import next_branch, nothing_to_resume, resume, retry
+from conveyor.pipeline.requests import unanswered
+from conveyor.pipeline.resuming import nothing_to_resume, resume, retry
 from conveyor.pipeline.runs import sent_back, suspended
+from conveyor.pipeline.starting_over import started_over
 
-Answer = Settle | str
-"""What a verb leads to, or why it is refused."""
+Answer = Settle | StopRun | StopEffect | str
+"""What a verb leads to, what has to end before it can, or why it is refused."""
+AT_THE_END = frozenset({Verb.RELEASE_LEASE})
+"""What may be asked of an item that has ended."""
 
 
 def answer_request(case: Case) -> Action | None:
     """Carry out the first request that was not handled yet; None where there is none."""
-    done = {handled.verb: handled.id for handled in case.status.handled_requests}
-    for request in requests(case.item.metadata.annotations):
-        if done.get(request.verb.value) != request.id:
-            return _answer(case, request)
-    return None
-
-
-def _answer(case: Case, request: Request) -> Action:
+    request = unanswered(case.item)
+    if request is None:
+        return None
     if request.verb == Verb.REJECT and (held := no_run_yet(case)) is not None:
         return held
-    accepted = with_status(case, _echoed(case, request, "Accepted"))
-    answer = f"the item is {case.stage}" if case.stage in TERMINAL else VERBS[request.verb](accepted, request)
-    if isinstance(answer, str):
-        note = Note("RequestRefused", f"{request.verb.value} {request.id}: {answer}", warning=True)
-        return settle(case, _echoed(case, request, f"Refused: {answer}"), after=0.0, notes=(note,))
+    if case.stage in TERMINAL and request.verb not in AT_THE_END:
+        return _refused(case, request, f"the item is {case.stage}")
+    if request.verb == Verb.RELEASE_LEASE:
+        return _release_lease(case, request)
+    answer = VERBS[request.verb](_accepted(case, request), request)
+    match answer:
+        case str():
+            return _refused(case, request, answer)
+        case Settle():
+            return _told(answer, request)
+        case StopRun() | StopEffect():
+            return answer
+
+
+def _refused(case: Case, request: Request, why: str) -> Settle:
+    note = Note("RequestRefused", f"{request.verb.value} {request.id}: {why}", warning=True)
+    return settle(case, _echoed(case, request, f"Refused: {why}"), after=0.0, notes=(note,))
+
+
+def _accepted(case: Case, request: Request) -> Case:
+    return with_status(case, _echoed(case, request, "Accepted"))
+
+
+def _told(answer: Settle, request: Request) -> Settle:
     note = Note("RequestAccepted", f"{request.verb.value} {request.id} by {request.by or 'somebody'}")
     return replace(answer, notes=(note, *answer.notes))
 
@@ -92,34 +111,29 @@ def _rework(case: Case, request: Request) -> Answer:
 
 def _start_over(case: Case, reason: str) -> Answer:
     """With the branch gone, development begins again on a new one, cut from the newest base."""
-    match case.facts.base_head:
-        case str() as base:
-            charge = charged(case.status, Cause.REJECTED, "")
-            status = charge.model_copy(
-                update={**NOTHING_PRODUCED, "branch": next_branch(case.status), "base_sha": base}
-            )
-            target = Target(effect=Effect.CUT_BRANCH, to=Stage.DEVELOPMENT, base_sha=base)
-            note = Note("Rework", f"{Cause.REJECTED.value}: {reason}", warning=True)
-            return settle(case, intended(case, status, target), after=0.0, notes=(note,))
-        case _:
-            return f"{case.status.base_branch} could not be read now: ask again"
+    status = started_over(case, charged(case.status, Cause.REJECTED, ""), Stage.DEVELOPMENT)
+    if status is None:
+        return f"{case.status.base_branch} could not be read now: ask again"
+    note = Note("Rework", f"{Cause.REJECTED.value}: {reason}", warning=True)
+    return settle(case, status, after=0.0, notes=(note,))
 
 
-NOTHING_PRODUCED: Mapping[str, object] = {
-    "pull_request": None,
-    "gates": (),
-    "approval": None,
-    "head_sha": None,
-    "change_id": None,
-}
+def _release_lease(case: Case, request: Request) -> ReleaseLeases:
+    """Whoever held them may still act: the raised token of the adopted intent refuses the late write of its result."""
+    accepted, transition = _accepted(case, request), case.status.transition
+    base = adopted(accepted, transition) if transition is not None else settle(accepted, accepted.status, after=0.0)
+    why = f": {request.text}" if request.text else ""
+    note = Note("LeaseReleased", f"its Leases are taken away by {request.by or 'somebody'}{why}", warning=True)
+    released = _told(replace(base, notes=(note, *base.notes)), request)
+    return ReleaseLeases(released=released, nothing=_refused(case, request, "no Lease of this item is there"))
 
 
 def _refresh(case: Case, _: Request) -> Answer:
     return settle(case, case.status, after=0.0)
 
 
-def _not_here(_: Case, request: Request) -> Answer:
-    return f"{request.verb.value} means nothing for an item now"
+def _unfreeze(case: Case, _: Request) -> Answer:
+    return f"freezes are the Repository's: kubectl workitem unfreeze {case.repository.name}"
 
 
 VERBS: Mapping[Verb, Callable[[Case, Request], Answer]] = {
@@ -129,7 +143,6 @@ VERBS: Mapping[Verb, Callable[[Case, Request], Answer]] = {
     Verb.RETRY: _retry,
     Verb.REWORK: _rework,
     Verb.REFRESH: _refresh,
-    Verb.RELEASE_LEASE: _not_here,
-    Verb.OVERRIDE: _not_here,
-    Verb.UNFREEZE: _not_here,
+    Verb.OVERRIDE: override,
+    Verb.UNFREEZE: _unfreeze,
 }

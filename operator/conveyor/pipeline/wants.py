@@ -10,6 +10,7 @@ from conveyor.api.stages import ROLE_OF_STAGE, TERMINAL, Stage
 from conveyor.api.workitem import Effect, StalledReason
 from conveyor.pipeline.lane import Lane
 from conveyor.pipeline.proposal import is_unproposed
+from conveyor.pipeline.requests import is_overridden
 
 
 class Want(StrEnum):
@@ -64,6 +65,19 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
     status = item.status
     if status.stage is None or status.stage in TERMINAL or item.metadata.deletion_timestamp is not None:
         return frozenset()
+    return _of_override(item) | _of_situation(item, repository, lane, look_at_ticket=look_at_ticket)
+
+
+def _of_override(item: WorkItem) -> frozenset[Want]:
+    """What an item needs to be moved to where it would need a branch of its own."""
+    if item.status.stage not in (Stage.CREATED, Stage.DEPLOY) or not is_overridden(item):
+        return frozenset()
+    named = item.status.branch is not None or item.spec.source is None
+    return frozenset({Want.BRANCH, Want.BASE}) | (frozenset() if named else frozenset({Want.TICKET, Want.STATES}))
+
+
+def _of_situation(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket: bool) -> frozenset[Want]:
+    status = item.status
     ticket = frozenset({Want.TICKET, Want.STATES}) if item.spec.source is not None else frozenset()
     if status.transition is not None:
         job = frozenset({Want.EFFECT_JOB}) if status.transition.job is not None else frozenset()

@@ -22,6 +22,8 @@ class Crew:
         self.only_once = False
         """Give each of these answers once."""
         self.deploy_exit = 0
+        self.keeps: frozenset[str] = frozenset()
+        """Roles and effects whose Jobs stay at work."""
         self.ci = "success"
         self.idle = False
         self.most_at_once = 0
@@ -31,12 +33,17 @@ class Crew:
         if self.idle:
             return False
         store = self._cluster.store
-        at_work = [key for key in store.keys(JOBS) if store.objects[JOBS, key].get("status", {}).get("active")]
+        jobs = [key for key in store.keys(JOBS) if store.objects[JOBS, key].get("status", {}).get("active")]
+        at_work = [key for key in jobs if self._of(store.objects[JOBS, key]) not in self.keeps]
         runs = [key for key in at_work if LABEL_ROLE in store.objects[JOBS, key]["metadata"]["labels"]]
         self.most_at_once = max(self.most_at_once, len(runs))
         for key in at_work:
             self._end(key, store.object(JOBS, key))
         return bool(at_work) or self._report()
+
+    def _of(self, job: JSONObject) -> str:
+        labels = job["metadata"]["labels"]
+        return str(labels.get(LABEL_ROLE) or labels.get(LABEL_EFFECT))
 
     def _report(self) -> bool:
         forge = self._forge

@@ -9,7 +9,18 @@ import pytest
 
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.workitem import WorkItemStatus
-from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Settle, StartRun, StopEffect, StopRun
+from conveyor.pipeline.actions import (
+    Action,
+    Admit,
+    Amend,
+    Apply,
+    Discard,
+    ReleaseLeases,
+    Settle,
+    StartRun,
+    StopEffect,
+    StopRun,
+)
 from conveyor.pipeline.case import Facts
 from tests.unit.pipeline.builders import AUTO, NOW, decided
 
@@ -32,7 +43,7 @@ def outcome(before: WorkItemStatus, action: Action) -> str:
             return ", ".join(_changes(before, after)) or "rests"
         case Apply(transition):
             return f"Apply {transition.effect.value}"
-        case StartRun() | StopRun() | StopEffect() | Admit() | Amend() | Discard():
+        case StartRun() | StopRun() | StopEffect() | ReleaseLeases() | Admit() | Amend() | Discard():
             return type(action).__name__
 
 

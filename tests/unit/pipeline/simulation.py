@@ -15,7 +15,18 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import ActiveItem, RepositoryStatus
 from conveyor.api.stages import EDGES, WRITERS, Role, Stage
 from conveyor.api.workitem import ActiveRun, Effect, Transition, WorkItemStatus
-from conveyor.pipeline.actions import Action, Admit, Amend, Apply, Discard, Settle, StartRun, StopEffect, StopRun
+from conveyor.pipeline.actions import (
+    Action,
+    Admit,
+    Amend,
+    Apply,
+    Discard,
+    ReleaseLeases,
+    Settle,
+    StartRun,
+    StopEffect,
+    StopRun,
+)
 from conveyor.pipeline.admitting import planned_branch
 from conveyor.pipeline.amending import amended
 from conveyor.pipeline.case import Case, Facts
@@ -171,7 +182,7 @@ class World:
 
     def _carry_out(self, action: Action) -> None:
         match action:
-            case Settle(status=status):
+            case Settle(status=status) | ReleaseLeases(nothing=Settle(status=status)):
                 self._store(status)
             case Admit():
                 active = RepositoryStatus(active_item=ActiveItem(name=self.whole.name, uid=self.whole.metadata.uid))

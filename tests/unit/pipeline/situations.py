@@ -153,6 +153,9 @@ def variants(stage: Stage | None) -> Iterator[Variant]:
         return
     yield "told to retry", item(stage, annotations={"request.conveyor.dev/retry": "1"})
     yield "told to send it back", item(stage, annotations={"request.conveyor.dev/rework": "1 by=lead no"})
+    yield "told to release its Leases", item(stage, annotations={"request.conveyor.dev/release-lease": "1"})
+    for end in (Stage.DEVELOPMENT, Stage.DEPLOY, Stage.DONE):
+        yield f"told to be in {end}", told_to_be_in(end, item(stage))
     yield "with budgets used up", item(stage, attempts=attempts(**{cause.value: 3 for cause in Cause}))
     yield "with a newer operator's effect", item(stage, transition=transition(Effect.ROLLBACK))
     yield from _runs(stage)
@@ -162,6 +165,12 @@ def variants(stage: Stage | None) -> Iterator[Variant]:
     yield from ((f"Stalled {reason.value}", stalled(item(stage), reason)) for reason in StalledReason)
 
 
+def told_to_be_in(end: Stage, whole: WorkItem) -> WorkItem:
+    """By a person who breaks the glass."""
+    annotations = {"request.conveyor.dev/override": f"1 by=lead {whole.status.stage}>{end} by hand"}
+    return whole.model_copy(update={"metadata": whole.metadata.model_copy(update={"annotations": annotations})})
+
+
 def _runs(stage: Stage) -> Iterator[Variant]:
     if stage not in ROLE_OF_STAGE:
         return
@@ -169,6 +178,8 @@ def _runs(stage: Stage) -> Iterator[Variant]:
     yield "with a run at work", item(stage, active_run=active_run(stage, uid="job-uid"))
     long_ago = NOW - timedelta(hours=3)
     yield "with a run past its time", item(stage, active_run=active_run(stage, uid="job-uid", started_time=long_ago))
+    at_work = item(stage, active_run=active_run(stage, uid="job-uid"))
+    yield "with a run at work told to be in deploy-staging", told_to_be_in(Stage.DEPLOY_STAGING, at_work)
     yield (
         "with a run at work to be cancelled",
         item(stage, active_run=active_run(stage), spec={"cancel": True}),
@@ -239,6 +250,7 @@ def intents() -> Iterator[Variant]:
         for how, fields in changes.items():
             whole = item(stage, transition=transition(effect, **fields), **produced)
             yield f"{effect.value} {how}", whole
+            yield f"{effect.value} {how}, told to be in review", told_to_be_in(Stage.REVIEW, whole)
             yield (
                 f"{effect.value} {how}, to be cancelled",
                 whole.model_copy(update={"spec": whole.spec.model_copy(update={"cancel": True})}),

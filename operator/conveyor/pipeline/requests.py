@@ -1,0 +1,18 @@
+"""Which of a person's requests on an item waits for its answer."""
+
+from __future__ import annotations
+
+from conveyor.api.annotations import Request, Verb, requests
+from conveyor.api.objects import WorkItem
+
+
+def unanswered(item: WorkItem) -> Request | None:
+    """The first that was not answered yet, in the order in which everybody answers them."""
+    done = {handled.verb: handled.id for handled in item.status.handled_requests}
+    return next((one for one in requests(item.metadata.annotations) if done.get(one.verb.value) != one.id), None)
+
+
+def is_overridden(item: WorkItem) -> bool:
+    """Whether a person wants the item in another stage, now."""
+    request = unanswered(item)
+    return request is not None and request.verb == Verb.OVERRIDE
