@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 
+from conveyor.app.leader import LeadershipLostError
 from conveyor.app.logs import configure
 from conveyor.app.operator import Operator
 from conveyor.app.settings import Settings, SettingsError, load
@@ -18,7 +19,7 @@ def main() -> None:
     configure()
     try:
         asyncio.run(_run(load(os.environ)))
-    except (SettingsError, OutsideError, OSError) as error:
+    except (SettingsError, OutsideError, OSError, LeadershipLostError) as error:
         sys.exit(f"conveyor-operator: {error}")
 
 

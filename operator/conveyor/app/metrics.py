@@ -94,6 +94,7 @@ EFFECT_SECONDS = _Spec(
     (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 CONFLICTS = _Spec("conveyor_conflicts", "Conditional writes that somebody else was ahead of; normal.")
+LEADER = _Spec("conveyor_leader", "1 in the replica that works, 0 in those that stand by.")
 LEASES = _Spec("conveyor_leases_held", "Leases of transitions that this process holds.")
 TAKEN_OVER = _Spec(
     "conveyor_lease_takeovers",
@@ -158,6 +159,7 @@ class Metrics:
         self._effects = _counter(registry, EFFECTS)
         self._effect_seconds = _histogram(registry, EFFECT_SECONDS)
         self._conflicts = _counter(registry, CONFLICTS)
+        self._leader = _gauge(registry, LEADER)
         self._leases = _gauge(registry, LEASES)
         self._taken_over = _counter(registry, TAKEN_OVER)
         self._run_seconds = _histogram(registry, RUN_SECONDS)
@@ -181,12 +183,14 @@ class Metrics:
     def read_from(
         self,
         *,
+        leads: Callable[[], float],
         queue_depth: Callable[[], float],
         watch_age: Callable[[], float],
         freezes: Callable[[], float],
         leases: Callable[[], float],
     ) -> None:
         """Where present values come from; they are called on the event loop and must be cheap."""
+        self._leader.set_function(leads)
         self._depth.set_function(queue_depth)
         self._watch_age.set_function(watch_age)
         self._freezes.set_function(freezes)

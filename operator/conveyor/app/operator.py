@@ -3,55 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from conveyor.app import watching
 from conveyor.app.health import Health
 from conveyor.app.heartbeat import Heartbeat
 from conveyor.app.http import serve
+from conveyor.app.leader import Elector, LeadershipLostError
 from conveyor.app.metrics import Metrics
-from conveyor.app.settings import Settings, engine_settings
+from conveyor.app.settings import Settings
+from conveyor.app.world import identity, make_world
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import Connection
-from conveyor.cluster.leases import LeaseRecord
 from conveyor.cluster.protocol import Key, Kind
-from conveyor.engine.cache import Cache, Change
-from conveyor.engine.connections import Connections
+from conveyor.engine.cache import Change
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.hub import Hub, Work
-from conveyor.engine.identity import Holder, Liveness, liveness, this_process
 from conveyor.engine.indicate import Indicator
 from conveyor.engine.items import ItemReconciler
 from conveyor.engine.lag import watch_lag
-from conveyor.engine.leases import Leases, Terms
 from conveyor.engine.mirror import SecretMirror
-from conveyor.engine.outcomes import Outcome
+from conveyor.engine.outcomes import Again, Outcome
 from conveyor.engine.poll import TrackerPoll
 from conveyor.engine.probing import Prober
 from conveyor.engine.queue_view import frozen_repositories, queue_view
-from conveyor.engine.records import ALL_SOURCES, ItemRecord
+from conveyor.engine.records import ItemRecord
 from conveyor.engine.renewing import keep_leases
 from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.resync import Resync
 from conveyor.engine.slots import Slots
 from conveyor.engine.workers import place, run_workers
 from conveyor.engine.workqueue import WorkQueue
-from conveyor.engine.world import World
 from conveyor.probes.client import HttpProbes
 
 logger = logging.getLogger(__name__)
 
+LEADER_LEASE = "conveyor-operator"
 HEARTBEAT_LEASE = "conveyor-operator-heartbeat"
+"""All replicas touch this one, each often enough: a touch is unconditional, and any of them proves the watch alive."""
 WORKERS = 8
 """More writes in flight bring no throughput, only latency (kubernetes-measured.md 5)."""
 INDICATORS = 2
 PROBERS = 16
 """Watches that may wait for an answer at once: each waits, and costs nothing else."""
+WIND_UP_SECONDS = 1.5
+"""For passes under way at the end. One that is cut off leaves what a crash leaves: the next leader reads, and knows."""
+RELEASE_SECONDS = 2.0
+LAPSE_SECONDS = 10.0
+"""How long a key rests whose turn comes while we do not lead. Leading again wakes most of them at once."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -64,41 +66,27 @@ class Operator:
         self._cluster = KubernetesCluster(connection, namespaces=settings.namespaces)
         self._health, self._metrics = Health(), Metrics()
         self._synced = asyncio.Event()
+        self._lost: LeadershipLostError | None = None
         self._queue: WorkQueue[Work] = WorkQueue()
         self._tickets: WorkQueue[Key] = WorkQueue()
         self._watches: WorkQueue[Key] = WorkQueue()
-        cache = Cache(dependencies_from=_dependencies_from(settings))
-        self._me = identity(settings)
-        engine = engine_settings(settings, holder=str(self._me))
-        self._world = World(
-            cluster=self._cluster,
-            connections=Connections(
-                self._cluster,
-                allowed=settings.allowed_hosts_value(),
-                clock=time.monotonic,
-                requests_per_minute=settings.tracker_requests_per_minute,
-                states_ttl=settings.tracker_states_ttl_seconds,
-            ),
-            cache=cache,
-            leases=Leases(
-                self._cluster,
-                engine.holder,
-                judge=self._judge,
-                telemetry=self._metrics,
-                clock=time.monotonic,
-                now=lambda: datetime.now(UTC),
-                terms=Terms(seconds=engine.transition_lease_seconds, ceiling=engine.reaper_max_running_seconds),
-            ),
-            settings=engine,
-            telemetry=self._metrics,
-            now=lambda: datetime.now(UTC),
-            nonce=lambda: secrets.token_hex(16),
-        )
+        me = identity(settings)
+        self._world = make_world(settings, self._cluster, me=me, telemetry=self._metrics)
+        cache, engine = self._world.cache, self._world.settings
         slots = Slots(cache, limit=engine.max_concurrent_runs)
         self._hub = Hub(cache, self._queue.add, slots=slots, telemetry=self._metrics)
         self._hub.also_tell(self._ticket_may_lag)
         self._hub.also_tell(self._metrics.item_changed)
+        self._hub.stand_by()
+        self._elector = Elector(
+            self._cluster,
+            Key(settings.own_namespace(), LEADER_LEASE),
+            me,
+            on_lead=self._begin,
+            on_lapse=self._hub.stand_by,
+        )
         self._metrics.read_from(
+            leads=self._elector.leads,
             queue_depth=lambda: len(self._queue),
             watch_age=self._health.watch_age,
             freezes=lambda: frozen_repositories(cache),
@@ -120,11 +108,20 @@ class Operator:
 
     def _ticket_may_lag(self, change: Change[ItemRecord]) -> None:
         record = change.new if change.new is not None else change.old
-        if record is not None and record.issue_id:
+        if record is not None and record.issue_id and self._elector.leads():
             self._tickets.add(record.key)
+
+    def _begin(self) -> None:
+        """We lead: everything is looked at, as after a start."""
+        self._hub.begin()
+        for record in self._world.cache.items:
+            if record.issue_id:
+                self._tickets.add(record.key)
 
     async def run(self, stop: asyncio.Event, *, listen_to_signals: Callable[[], None] = lambda: None) -> None:
         """Start everything; a part that ends by itself is a failure, and ends the process.
+
+        Raises LeadershipLostError, after an end in order, where another leads in our place.
 
         `listen_to_signals` is called again after somebody else took the process's signals.
         """
@@ -133,19 +130,38 @@ class Operator:
             serve(self._settings.http_address, health=self._health, metrics=self._metrics, queue=self._queue_view),
             asyncio.TaskGroup() as group,
         ):
-            parts = self._parts()
-            tasks = [group.create_task(part, name=name) for name, part in parts.items()]
+            tasks = {name: group.create_task(part, name=name) for name, part in self._parts(stop).items()}
             kopf_task = group.create_task(self._watch(stop, listen_to_signals), name="kopf")
             await stop.wait()
             logger.info("stopping")
-            self._queue.shutdown()
-            self._tickets.shutdown()
-            self._watches.shutdown()
-            await tasks[0]
-            await self._world.leases.release_all()
+            await self._wind_up(tasks)
             await kopf_task
-            for task in tasks:
-                task.cancel()
+        if self._lost is not None:
+            raise self._lost
+
+    async def _wind_up(self, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """What is under way may end, within limits; then others are let in at once."""
+        self._queue.shutdown()
+        self._tickets.shutdown()
+        self._watches.shutdown()
+        await asyncio.wait([tasks["workers"], tasks["indicators"]], timeout=WIND_UP_SECONDS)
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.wait(tasks.values())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._world.leases.release_all()
+        await self._elector.release()
+
+    async def _lead_until_lost(self, stop: asyncio.Event) -> None:
+        """A candidate is one who knows what there is: a replica that still lists would hold everything up."""
+        await self._synced.wait()
+        try:
+            await self._elector.run()
+        except LeadershipLostError as lost:
+            logger.error("leadership lost", extra={"error": str(lost)})  # noqa: TRY400 the message says it all
+            self._lost = lost
+            stop.set()
 
     async def _watch(self, stop: asyncio.Event, listen_to_signals: Callable[[], None]) -> None:
         """Not before everything was listed once: kopf never looks again for kinds that were not served at its start."""
@@ -160,20 +176,21 @@ class Operator:
             listen_to_signals=listen_to_signals,
         )
 
-    def _parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def _parts(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         resync = Resync(self._cluster, self._world.cache, self._hub, listed=self._listed, failed=self._part_failed)
         parts = {
+            "elector": self._lead_until_lost(stop),
             "workers": self._work(self._queue, self._reconcile, count=WORKERS),
             "indicators": self._work(self._tickets, self._indicator.reconcile, count=INDICATORS),
             "probers": self._work(self._watches, self._prober.reconcile, count=PROBERS, timed=False),
             "resync": resync.run(),
             "heartbeat": self._once_synced(self._heartbeat.run()),
             "lag": watch_lag(self._lagged),
-            "leases": self._once_synced(keep_leases(self._world, self._events, failed=self._part_failed)),
+            "leases": self._once_leading(keep_leases(self._world, self._events, failed=self._part_failed)),
         }
         if self._settings.reconcile_tracker_enabled:
             poll = TrackerPoll(self._world, self._hub, failed=self._part_failed)
-            parts["poll"] = self._once_synced(poll.run())
+            parts["poll"] = self._once_leading(poll.run(sleep=self._rest))
         return parts
 
     async def _once_synced(self, part: Coroutine[Any, Any, None]) -> None:
@@ -183,16 +200,30 @@ class Operator:
         finally:
             part.close()
 
+    async def _once_leading(self, part: Coroutine[Any, Any, None]) -> None:
+        try:
+            await self._elector.until_leading()
+            await part
+        finally:
+            part.close()
+
+    async def _rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._elector.until_leading()
+
     async def _work(
         self, queue: WorkQueue[K], reconcile: Callable[[K], Awaitable[Outcome]], *, count: int, timed: bool = True
     ) -> None:
-        """Not before everything was listed once: an item whose Repository is merely unseen is no orphan.
+        """There is none before we lead, and so know everything: an item whose Repository is merely unseen is no orphan.
 
         `timed`: whether a pass counts as one, or mostly waits for somebody's product.
         """
-        await self._synced.wait()
+
+        async def while_leading(key: K) -> Outcome:
+            return await reconcile(key) if self._elector.leads() else Again(LAPSE_SECONDS)
+
         told = self._finished if timed else lambda *_: None
-        await run_workers(queue, reconcile, on_error=self._failed, on_outcome=told, count=count)
+        await run_workers(queue, while_leading, on_error=self._failed, on_outcome=told, count=count)
 
     async def _reconcile(self, work: Work) -> Outcome:
         kind, key = work
@@ -211,9 +242,6 @@ class Operator:
     def _lagged(self, seconds: float) -> None:
         self._health.loop_lag(seconds)
         self._metrics.loop_lag(seconds)
-
-    async def _judge(self, lease: LeaseRecord) -> Liveness:
-        return await liveness(self._cluster, lease.spec.holder, me=self._me, acquired=lease.spec.acquire_time)
 
     def _part_failed(self, error: BaseException) -> None:
         """A part that goes on for ever has met what must not happen, and goes on."""
@@ -244,17 +272,3 @@ async def _first(*events: asyncio.Event) -> None:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def _dependencies_from(settings: Settings) -> frozenset[str]:
-    if not settings.dependencies_enabled:
-        return frozenset()
-    return {"spec": frozenset({"Spec"}), "tracker": frozenset({"Tracker"})}.get(
-        settings.dependencies_source, ALL_SOURCES
-    )
-
-
-def identity(settings: Settings) -> Holder:
-    """Ours, unique per process: a container that restarts in its pod is another owner."""
-    pod = Key(settings.own_namespace(), settings.pod_name) if settings.pod_name else None
-    return this_process(nonce=secrets.token_hex(8), pod=pod, pod_uid=settings.pod_uid)

@@ -141,9 +141,12 @@ async def _repository(session: Session, item: WorkItem) -> Repository | None:
 
 
 async def _with_dependencies(api: Api, entries: Iterable[Entry], repositories: Iterable[Repository]) -> lanes.Lanes:
-    """With the items that some wait for and that were not listed: done ones, and those of other repositories."""
+    """With the items that some wait for and that were not listed: done ones, and those of other repositories.
+
+    A lane's last one is done, too, while its deploy is watched.
+    """
     entries, repositories = list(entries), list(repositories)
-    missing = lanes.Lanes(entries).unknown()
+    missing = lanes.Lanes(entries, repositories).unknown()
     found = await asyncio.gather(*(_perhaps(api, *where) for where in missing))
     others = [entry for entry in found if entry is not None]
     return lanes.Lanes(entries, repositories, others)

@@ -62,8 +62,8 @@ WAITING: Mapping[WaitingReason, Explanation] = {
         person=True,
     ),
     WaitingReason.MONITOR: Explanation(
-        meaning="the last deploy is still being watched",
-        next_step="it starts when the watch has ended",
+        meaning="the repository's last deploy is still being watched",
+        next_step="it starts when the watch has ended well; a degraded deploy may freeze the repository first",
         command=_QUEUE,
     ),
     WaitingReason.RUN_SLOT: Explanation(

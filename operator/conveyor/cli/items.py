@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from conveyor.api.fields import rfc3339
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import TERMINAL
+from conveyor.api.workitem import Monitor
 from conveyor.cli.api import Entry, Unreadable, namespace_of, repository_of, stage_of
 from conveyor.cli.sheet import Column, Listing, Row, Sheet, Value
 from conveyor.pipeline.lane import Waiter, is_under_way, order
@@ -81,6 +83,18 @@ def dependencies_of(item: WorkItem) -> tuple[str, ...]:
     """By name, from spec and ticket."""
     of_spec, of_ticket = item.spec.depends_on, item.status.dependencies
     return tuple(sorted({needed.name for needed in of_spec} | {needed.name for needed in of_ticket}))
+
+
+def watch_of(monitor: Monitor) -> str:
+    """The watch over a deploy, in words."""
+    match monitor.verdict:
+        case "Watching":
+            failed = f", {monitor.failures} failed in a row: {monitor.message}" if monitor.failures else ""
+            return f"is watched until {rfc3339(monitor.until_time)}{failed}"
+        case "Healthy":
+            return "was found healthy"
+        case "Degraded":
+            return f"was found degraded: {monitor.message}"
 
 
 def waiter_of(item: WorkItem) -> Waiter:

@@ -12,8 +12,9 @@ from typing import TypeAlias
 from conveyor.api.fields import rfc3339
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import TERMINAL, Stage
+from conveyor.api.workitem import Monitor
 from conveyor.cli.api import Entry, Unreadable, namespace_of, repository_of, stage_of
-from conveyor.cli.items import waiter_of
+from conveyor.cli.items import waiter_of, watch_of
 from conveyor.cli.sheet import Column, Listing, Row, Sheet
 from conveyor.pipeline.lane import (
     DependencyState,
@@ -22,6 +23,7 @@ from conveyor.pipeline.lane import (
     is_under_way,
     order,
 )
+from conveyor.pipeline.monitoring import GRACE
 
 Where: TypeAlias = tuple[str, str]
 """Namespace and name."""
@@ -64,6 +66,16 @@ class Lanes:
         entry = self._known.get((namespace, name))
         return dependency_state(stage_of(entry) if entry is not None else None, present=entry is not None)
 
+    def watch(self, where: Where, now: datetime) -> tuple[str, Monitor] | None:
+        """The deploy of whom the next item of a Repository waits for the verdict on; None: of nobody."""
+        repository = next((one for one in self.repositories if _repository(one) == where), None)
+        name = _deployer(repository) if repository is not None else ""
+        entry = self._known.get((where[0], name))
+        if not isinstance(entry, WorkItem) or entry.status.stage != Stage.DONE or entry.status.monitor is None:
+            return None
+        found = entry.status.monitor
+        return (name, found) if found.verdict == "Watching" and now < found.until_time + GRACE else None
+
     def state(self, namespace: str, name: str) -> str:
         """What an item still lacks for those that depend on it; empty where it is done."""
         entry = self._known.get((namespace, name))
@@ -79,13 +91,16 @@ class Lanes:
         return f"{name} is in {stage.value}: {held or waits}"
 
     def unknown(self) -> list[Where]:
-        """What waiting items depend on and no entry is of."""
+        """What waiting items depend on, or may have to see watched first, and no entry is of."""
         wanted = {
             (item.metadata.namespace, name)
             for item in self.entries
             if isinstance(item, WorkItem) and _waits(item)
             for name in waiter_of(item).dependencies
         }
+        lanes = {_lane(item) for item in self.entries if isinstance(item, WorkItem) and _waits(item)}
+        deployers = ((one.metadata.namespace, _deployer(one)) for one in self.repositories if _repository(one) in lanes)
+        wanted |= {where for where in deployers if where[1]}
         return sorted(wanted - set(self._known))
 
 
@@ -112,6 +127,7 @@ class Lane:
         waiting = [item for item in mine if isinstance(item, WorkItem) and _waits(item)]
         self.waiting = sorted(waiting, key=lambda item: (not self._admitted(item), order(waiter_of(item))))
         self.freeze = None
+        self.watch = lanes.watch(where, now)
         if self.repository is not None:
             self.freeze = effective_freeze(self.repository.metadata.annotations, self.repository.status, now=now)
 
@@ -145,6 +161,10 @@ class Lane:
             return ""
         until = f" until {rfc3339(freeze.until_time)}" if freeze.until_time is not None else ""
         return f"{freeze.source}, {freeze.scope}{until}: {freeze.reason}"
+
+    def watched(self) -> str:
+        """Whose deploy is being watched, and what is known of it; empty where none is."""
+        return f"{self.watch[0]} {watch_of(self.watch[1])}" if self.watch is not None else ""
 
     def not_ready(self) -> str:
         """Why nothing is admitted; empty where the Repository is Ready."""
@@ -204,6 +224,8 @@ class Lane:
             return "", self.not_ready()
         if self.freeze is not None:
             return "", f"the Repository is frozen: {self.freeze.reason}"
+        if self.watch is not None:
+            return "", f"starts when the watch over the last deploy has ended: {self.watched()}"
         return "", "next to start"
 
     def _at_work(self, entry: Entry) -> Row:
@@ -239,6 +261,13 @@ def _unreadable(entry: Unreadable) -> Row:
         "creationTimestamp": entry.created,
         "why": f"cannot be read, so it counts as under way: {entry.problem}",
     }
+
+
+def _deployer(repository: Repository) -> str:
+    """Who may have deployed last, where others wait for the verdict on that; empty where they do not."""
+    gate, active = repository.spec.serial_gate, repository.status.active_item
+    waits = gate.mode == "Enabled" and gate.wait_for_monitor and bool(repository.spec.monitor.probes)
+    return active.name if waits and active is not None else ""
 
 
 def _holds(entry: Entry) -> bool:

@@ -16,7 +16,7 @@ SHORT = 12
 
 def show(item: WorkItem, repository: Repository | None) -> Sheet:
     """Without its Repository an item has no caps to show."""
-    parts = (_item, _work, _approval, _transition, _gates, _runs)
+    parts = (_item, _work, _monitor, _approval, _transition, _gates, _runs)
     found = [part(item) for part in parts]
     rest = (_budget(item, repository), _history(item), _requests(item))
     return tuple(section for section in (*found, *rest) if _has_content(section))
@@ -116,6 +116,32 @@ def _work(item: WorkItem) -> Card:
             "mergeSHA": status.merge_sha,
             "image": status.image,
             "revision": status.revision,
+        }
+    )
+
+
+_MONITOR = _card(
+    "monitor",
+    ("Verdict", "verdict"),
+    ("Until", "untilTime"),
+    ("Failed", "failures"),
+    ("Found", "message"),
+    ("Freeze", "freezeID"),
+    title="Watch over the deploy",
+)
+
+
+def _monitor(item: WorkItem) -> Card:
+    found = item.status.monitor
+    if found is None:
+        return _MONITOR({})
+    return _MONITOR(
+        {
+            "verdict": found.verdict,
+            "untilTime": found.until_time,
+            "failures": found.failures or None,
+            "message": found.message,
+            "freezeID": found.freeze_id,
         }
     )
 

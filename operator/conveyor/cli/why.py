@@ -13,7 +13,7 @@ from conveyor.api.stages import TERMINAL, Stage
 from conveyor.api.workitem import WaitingReason
 from conveyor.cli import explanations
 from conveyor.cli.explanations import PAGE, STALLED, WAITING, Explanation
-from conveyor.cli.items import dependencies_of
+from conveyor.cli.items import dependencies_of, watch_of
 from conveyor.cli.lanes import Lane, Lanes
 from conveyor.cli.sheet import Card, Column, Sheet, Value
 
@@ -58,7 +58,11 @@ class Scene:
 def needs_lane(item: WorkItem) -> bool:
     """Whether the other items of its repository say why it waits."""
     waiting = item.status.waiting
-    return waiting is not None and waiting.reason in (WaitingReason.EARLIER_ITEM, WaitingReason.RUN_SLOT)
+    return waiting is not None and waiting.reason in (
+        WaitingReason.EARLIER_ITEM,
+        WaitingReason.RUN_SLOT,
+        WaitingReason.MONITOR,
+    )
 
 
 def explanation(scene: Scene) -> Explanation:
@@ -203,8 +207,9 @@ def _details(scene: Scene) -> str:
 
 
 def _end(scene: Scene) -> str:
-    history = scene.item.status.history
-    return history[-1].cause if history else ""
+    history, monitor = scene.item.status.history, scene.item.status.monitor
+    watch = [f"the deploy {watch_of(monitor)}"] if monitor is not None else []
+    return "; ".join([*(entry.cause for entry in history[-1:]), *watch])
 
 
 def _ahead(scene: Scene) -> str:
@@ -231,6 +236,10 @@ def _repository(scene: Scene) -> str:
 
 def _freeze(scene: Scene) -> str:
     return scene.lane.frozen()
+
+
+def _watch(scene: Scene) -> str:
+    return scene.lane.watched()
 
 
 def _slots(scene: Scene) -> str:
@@ -272,6 +281,7 @@ DETAILS: Mapping[WaitingReason, Callable[[Scene], str]] = {
     WaitingReason.DEPENDENCY: _dependencies,
     WaitingReason.DEPENDENCY_MISSING: _dependencies,
     WaitingReason.REPOSITORY_FROZEN: _freeze,
+    WaitingReason.MONITOR: _watch,
     WaitingReason.RUN_SLOT: _slots,
     WaitingReason.RUN: _attempt,
     WaitingReason.APPROVAL: _verdict,

@@ -2,6 +2,8 @@
 
 A change wakes its own item, and of the others only those whose next step it may allow: the head of a lane that got
 free, who depends on an item that ended, who waits for a run slot that got free. It never wakes all that merely wait.
+
+In a process that stands by it keeps the cache and wakes nobody; at the beginning of work it wakes everybody, once.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ Work = tuple[Kind, Key]
 
 class Hub:
     def __init__(self, cache: Cache, wake: Callable[[Work], None], *, slots: Slots, telemetry: Telemetry) -> None:
-        self._cache, self._wake, self._slots, self._telemetry = cache, wake, slots, telemetry
+        self._cache, self._enqueue, self._slots, self._telemetry = cache, wake, slots, telemetry
+        self._stands_by = False
         self._tickets_to_read: dict[Key, int] = {}
         """How often we were told so, for each item whose ticket is to be read; gone once it was."""
         self._on_item: list[Callable[[Change[ItemRecord]], None]] = []
@@ -30,6 +33,27 @@ class Hub:
     def also_tell(self, listener: Callable[[Change[ItemRecord]], None]) -> None:
         """Of every change of an item."""
         self._on_item.append(listener)
+
+    def _wake(self, work: Work) -> None:
+        if not self._stands_by:
+            self._enqueue(work)
+
+    # --- who works
+
+    def stand_by(self) -> None:
+        """Another process works. Hints are not read either: what is missed, the poll finds."""
+        self._stands_by = True
+
+    def begin(self) -> None:
+        """From now on it is us who work: everything is looked at, whatever was done and missed before."""
+        self._stands_by = False
+        for repository in self._cache.repositories:
+            self._wake((Kind.REPOSITORY, repository.key))
+        for item in self._cache.items:
+            self._wake((Kind.WORKITEM, item.key))
+        for job in self._cache.jobs:
+            if job.item.name:
+                self._wake((Kind.WORKITEM, job.item))
 
     # --- from the watches
 
@@ -97,13 +121,16 @@ class Hub:
     # --- who else is concerned
 
     def _item_changed(self, change: Change[ItemRecord]) -> None:
-        old, new = change.old, change.new
-        concerned = new if new is not None else old
+        concerned = change.new if change.new is not None else change.old
         if concerned is None:
             return
         for listener in self._on_item:
             listener(change)
-        self._read_hints(change)
+        if not self._stands_by:
+            self._read_hints(change)
+            self._wake_others(change.old, change.new, concerned)
+
+    def _wake_others(self, old: ItemRecord | None, new: ItemRecord | None, concerned: ItemRecord) -> None:
         if _lane_state(old) != _lane_state(new):
             for record in (old, new):
                 if record is not None:
@@ -127,7 +154,7 @@ class Hub:
             self._wake((Kind.WORKITEM, key))
 
     def repository_changed(self, change: Change[RepositoryRecord], *, own: bool = False) -> None:
-        if change.new is None:
+        if change.new is None or self._stands_by:
             return
         if not own:
             self._wake((Kind.REPOSITORY, change.new.key))

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+from conveyor.api.fields import rfc3339
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import StalledReason
 from conveyor.cluster.protocol import JSONObject, Key
 from conveyor.engine.cache import Cache, repository_key
-from conveyor.engine.records import ItemRecord, RepositoryRecord
+from conveyor.engine.records import EPOCH, ItemRecord
 from conveyor.engine.world import EngineSettings
 from conveyor.pipeline.lane import DependencyState, order
 
@@ -48,6 +49,7 @@ class _Policy:
 
     serial: bool = True
     passes_stalled: bool = False
+    waits_for_monitor: bool = True
     active_uid: str = ""
     freeze: tuple[tuple[str, str | None], ...] = ()
 
@@ -60,6 +62,8 @@ class _Lane:
     under_way: tuple[ItemRecord, ...]
     waiting: tuple[ItemRecord, ...]
     """In order."""
+    watched: tuple[ItemRecord, ...]
+    """What is done and whose deploy is being watched."""
 
     @property
     def occupant(self) -> str | None:
@@ -121,12 +125,11 @@ def _lanes(cache: Cache, settings: EngineSettings, repository: str | None) -> li
         if repository in (None, item.repository) and not item.terminal:
             found[item.key.namespace, item.repository].append(item)
     lanes = ((Key(*lane), items) for lane, items in sorted(found.items(), key=lambda entry: entry[0]))
-    return [_sorted(key, items, cache.repositories.get(key), settings=settings) for key, items in lanes]
+    return [_sorted(cache, key, items, settings=settings) for key, items in lanes]
 
 
-def _sorted(
-    key: Key, items: Iterable[ItemRecord], repository: RepositoryRecord | None, *, settings: EngineSettings
-) -> _Lane:
+def _sorted(cache: Cache, key: Key, items: Iterable[ItemRecord], *, settings: EngineSettings) -> _Lane:
+    repository = cache.repositories.get(key)
     policy = _policy(repository.body) if repository is not None else _Policy()
     under_way: list[ItemRecord] = []
     waiting: list[ItemRecord] = []
@@ -140,6 +143,7 @@ def _sorted(
         policy=policy,
         under_way=tuple(sorted(under_way, key=lambda item: (item.created, item.uid))),
         waiting=tuple(sorted(waiting, key=lambda item: order(item.waiter()))),
+        watched=tuple(sorted(cache.watched(key), key=lambda item: (item.created, item.uid))),
     )
 
 
@@ -151,6 +155,7 @@ def _policy(body: bytes) -> _Policy:
     return _Policy(
         serial=gate.get("mode", "Enabled") == "Enabled",
         passes_stalled=gate.get("onStalled") == "Pass",
+        waits_for_monitor=gate.get("waitForMonitor") is not False,
         active_uid=str(active.get("uid", "")),
         freeze=tuple((name, str(freeze[name]) if name in freeze else None) for name in _FREEZE) if freeze else (),
     )
@@ -213,6 +218,8 @@ def _lane(lane: _Lane) -> JSONObject:
         "occupied_by": lane.occupant,
         "under_way": [item.key.name for item in lane.under_way],
         "waiting": len(lane.waiting),
+        "waits_for_monitor": lane.serial and lane.policy.waits_for_monitor,
+        "watched": [{"name": item.key.name, "until": rfc3339(item.watched_until or EPOCH)} for item in lane.watched],
     }
 
 

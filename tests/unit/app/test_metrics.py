@@ -18,6 +18,7 @@ PROMISED = {
     "conveyor_effects": "counter",
     "conveyor_effect_duration_seconds": "histogram",
     "conveyor_conflicts": "counter",
+    "conveyor_leader": "gauge",
     "conveyor_leases_held": "gauge",
     "conveyor_lease_takeovers": "counter",
     "conveyor_runs": "gauge",
@@ -161,10 +162,12 @@ def test_passes_are_counted_by_outcome_and_error(metrics: Metrics) -> None:
 
 
 def test_present_values_are_asked_for_at_each_scrape(metrics: Metrics) -> None:
-    metrics.read_from(queue_depth=lambda: 3, watch_age=lambda: 1.5, freezes=lambda: 2, leases=lambda: 4)
+    metrics.read_from(
+        leads=lambda: True, queue_depth=lambda: 3, watch_age=lambda: 1.5, freezes=lambda: 2, leases=lambda: 4
+    )
     found = samples(metrics)
-    names = ("conveyor_queue_depth{}", "conveyor_watch_age_seconds{}", "conveyor_freezes{}", "conveyor_leases_held{}")
-    assert [found[name] for name in names] == [3, 1.5, 2, 4]
+    names = ("leader", "queue_depth", "watch_age_seconds", "freezes", "leases_held")
+    assert [found[f"conveyor_{name}{{}}"] for name in names] == [1, 3, 1.5, 2, 4]
 
 
 # --- items, counted as they change

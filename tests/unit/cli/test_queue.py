@@ -1,12 +1,14 @@
 """`queue`: the operator's order, and for each item who is ahead and why it has not started."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conveyor.api.fields import rfc3339
 from conveyor.api.objects import WorkItem
 from conveyor.cli.api import read_item
 from conveyor.cli.items import waiter_of
@@ -105,6 +107,37 @@ async def test_an_admitted_item_is_first_whatever_its_priority() -> None:
     active = {"activeItem": {"name": "shop-et-18", "uid": "uid-shop-et-18"}}
     found = await rows([OLD, URGENT], repository(status=active))
     assert [(name, row["position"]) for name, row in found.items()] == [("shop-et-18", 1), ("shop-et-19", 2)]
+
+
+MONITORED = {"monitor": {"probes": [{"url": "https://shop.test"}]}}
+LAST = {"activeItem": {"name": "shop-et-16", "uid": "uid-shop-et-16"}}
+
+
+def deployed(verdict: str = "Watching", **left: float) -> Any:
+    """The item that deployed last; `left` until the end of its watch."""
+    end = rfc3339(NOW + timedelta(**left))
+    return item("shop-et-16", status=at("done", monitor={"untilTime": end, "verdict": verdict}))
+
+
+async def test_the_next_one_says_which_watch_it_waits_for_and_until_when() -> None:
+    found = await rows([OLD, deployed(minutes=4)], repository(spec=MONITORED, status=LAST))
+    assert found["shop-et-18"]["why"] == (
+        "starts when the watch over the last deploy has ended: shop-et-16 is watched until 2026-03-02T12:04:00Z"
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "gate"),
+    [
+        pytest.param(deployed("Healthy", minutes=4), {}, id="it has a verdict"),
+        pytest.param(deployed(minutes=-5), {}, id="its verdict never came"),
+        pytest.param(deployed(minutes=4), {"waitForMonitor": False}, id="none need be waited for"),
+        pytest.param(deployed(minutes=4), {"mode": "Disabled"}, id="no serial gate"),
+    ],
+)
+async def test_a_watch_that_nobody_waits_for_holds_nobody(last: Any, gate: dict[str, Any]) -> None:
+    found = await rows([OLD, last], repository(spec=MONITORED | {"serialGate": gate}, status=LAST))
+    assert found["shop-et-18"]["why"] == "next to start"
 
 
 async def test_a_done_dependency_that_no_listing_has_is_looked_up() -> None:

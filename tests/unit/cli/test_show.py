@@ -132,3 +132,16 @@ async def test_without_its_repository_an_item_is_shown_without_caps() -> None:
 async def test_secrets_of_a_run_are_not_shown() -> None:
     for form in ("table", "wide", "json"):
         assert "run-token" not in (await command(MemoryApi([FULL]), f"show shop-et-17 -o {form}")).output
+
+
+async def test_a_watch_over_the_deploy_is_shown_with_what_it_found() -> None:
+    found = {"untilTime": ago(minutes=-4), "verdict": "Degraded", "failures": 3, "message": "down", "freezeID": "f1"}
+    result = await command(MemoryApi([item(status=at("done", monitor=found))], [repository()]), "show shop-et-17")
+    assert result.output.endswith(
+        "Watch over the deploy\n"
+        "Verdict   Degraded\n"
+        "Until     2026-03-02T12:04:00Z (in 4m)\n"
+        "Failed    3\n"
+        "Found     down\n"
+        "Freeze    f1\n"
+    )

@@ -177,3 +177,33 @@ async def test_printed_commands_carry_the_options_that_were_given() -> None:
     status = at("analysis", waiting=waiting("Approval"))
     found = await screen(status, line="-n team --context prod")
     assert found["next"] == "kubectl workitem approve shop-et-17 -n team --context prod"
+
+
+def watch(verdict: str, **fields: Any) -> dict[str, Any]:
+    return {"monitor": {"untilTime": ago(minutes=-4), "verdict": verdict, **fields}}
+
+
+async def test_an_item_that_waits_for_a_watch_says_whose_deploy_it_is_and_how_it_goes() -> None:
+    deployer = item("shop-et-9", status=at("done", **watch("Watching", failures=1, message="page: it answered 500")))
+    repo = repository(
+        spec={"monitor": {"probes": [{"url": "https://shop.test"}]}},
+        status={"activeItem": {"name": "shop-et-9", "uid": "uid-shop-et-9"}},
+    )
+    found = await screen(at("created", waiting=waiting("Monitor")), deployer, repo=repo)
+    assert found["details"] == (
+        "shop-et-9 is watched until 2026-03-02T12:04:00Z, 1 failed in a row: page: it answered 500"
+    )
+    assert found["next"] == "nothing to do; to look: kubectl workitem queue --repository shop"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ("Watching", "the deploy is watched until 2026-03-02T12:04:00Z"),
+        ("Healthy", "the deploy was found healthy"),
+        ("Degraded", "the deploy was found degraded: down"),
+    ],
+)
+async def test_an_ended_item_says_what_the_watch_over_its_deploy_found(verdict: str, says: str) -> None:
+    message = "down" if verdict == "Degraded" else ""
+    assert (await screen(at("done", **watch(verdict, message=message))))["details"] == says

@@ -10,6 +10,7 @@
 | a deploy's watch ends | the lane's head |
 | a Repository changes | itself, items under way or watched, the head; it comes or goes: all its items |
 | a Job | its item |
+| we stand by | nobody; we begin: everybody |
 """
 
 from typing import Any
@@ -277,3 +278,36 @@ def test_wake_for_what_was_lost_leaves_those_alone_that_merely_wait(bench: Bench
     bench.given(item("up", "review"), *(item(f"w{number}") for number in range(9)), item("old", "done"))
     bench.hub.wake_what_moves()
     assert bench.woken() == {"up", "w0"}
+
+
+# --- standing by
+
+
+def test_who_stands_by_keeps_the_cache_and_wakes_nobody(bench: Bench) -> None:
+    bench.hub.stand_by()
+    bench.hub.repository_seen(repository("shop"))
+    bench.hub.item_seen(item("a", "review", **run()))
+    bench.hub.job_seen(job("run-a", "a"))
+    bench.hub.item_seen(item("b"))
+    bench.hub.item_seen(item("a", "done"))
+    bench.hub.repository_seen(repository("shop", spec={"queueName": "q"}))
+    bench.hub.wake_what_moves()
+    assert bench.woken() == set()
+    assert len(bench.cache.items) == 2
+
+
+def test_who_stands_by_reads_no_hints(bench: Bench) -> None:
+    bench.given(item("a", "review", **hinted("ET-1 0011223344556677")))
+    bench.hub.stand_by()
+    bench.hub.item_seen(item("a", "review", **hinted("ET-1 8899aabbccddeeff")))
+    assert not bench.hub.ticket_notes(Key("team", "a"))
+
+
+def test_who_begins_looks_at_everything_there_is(bench: Bench) -> None:
+    bench.hub.stand_by()
+    bench.given(item("a", "review"), item("b"), item("old", "done"), repositories=("shop", "cart"))
+    bench.hub.job_seen(job("run-gone", "gone", ended=True, finalizer=True))
+    bench.hub.begin()
+    assert bench.woken() == {"shop", "cart", "a", "b", "old", "gone"}
+    bench.hub.item_seen(item("b", "analysis"))
+    assert bench.woken() == {"b"}

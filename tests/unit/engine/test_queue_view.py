@@ -265,6 +265,27 @@ def test_a_thawed_repository_is_no_longer_counted(store: Store) -> None:
     assert frozen_repositories(store.cache) == 0
 
 
+WATCH = {"verdict": "Watching", "untilTime": "2026-01-01T09:00:00Z"}
+
+
+def test_lane_shows_whose_deploy_is_watched_and_until_when(store: Store) -> None:
+    store.item("healthy", "done", monitor=WATCH | {"verdict": "Healthy"})
+    store.item("fresh", "done", monitor=WATCH)
+    (lane,) = store.view()["serial_gate"]["lanes"]
+    assert lane["watched"] == [{"name": "fresh", "until": "2026-01-01T09:00:00Z"}]
+    assert lane["waits_for_monitor"] is True
+
+
+@pytest.mark.parametrize(
+    ("settings", "gate"),
+    [({}, {"waitForMonitor": False}), ({}, {"mode": "Disabled"}), ({"serial_gate": False}, {})],
+)
+def test_lane_says_where_nobody_waits_for_the_watch(settings: JSONObject, gate: JSONObject) -> None:
+    store = Store()
+    store.repository(serialGate=gate)
+    assert store.view(**settings)["serial_gate"]["lanes"][0]["waits_for_monitor"] is False
+
+
 def test_runs_show_who_works_and_who_waits_for_a_slot(store: Store) -> None:
     store.item("busy", "development", activeRun={"role": "developer"})
     store.item("slow", "review", waiting={"reason": "RunSlot"})

@@ -1,7 +1,7 @@
 """How the operator calls itself in Leases and intents."""
 
-from conveyor.app.operator import identity
 from conveyor.app.settings import load
+from conveyor.app.world import identity
 from conveyor.cluster.protocol import Key
 
 POD = {"POD_UID": "uid-1", "POD_NAME": "operator-x2x", "POD_NAMESPACE": "conveyor-system"}
