@@ -6,7 +6,7 @@ One operator works on all cases at once, as in life: what is wrong in one place 
 |---|---|
 | Secret missing, without a key, with a wrong token or another host | Ready=False BadCredentials, with what to mend |
 | forge unreachable, or not to be talked to | Ready=False Unreachable |
-| no branch protection, twin, feature of a later version | Ready=False Unprotected, Twin, NotYetSupported |
+| no branch protection, twin | Ready=False Unprotected, Twin |
 | role that does not exist, name too long | the API server refuses it |
 | item without Repository or dependency, hostile title | waiting, or a branch all the same |
 | object in the store that no version of ours would write | an Event; others go on, after a restart too |
@@ -68,7 +68,6 @@ def give_repositories(store: Store, gitea: Gitea, operator: User) -> None:
     store.repository("unreachable", forge(gitea, good) | {"url": "http://127.0.0.1:1"})
     store.repository("forbidden", forge(gitea, good) | {"url": "http://forge.example"})
     store.repository("unprotected", forge(gitea, made(gitea, operator, "bare", protected=False)))
-    store.repository("later", forge(gitea, made(gitea, operator, "later")), gates={"coverage": {"enabled": True}})
     store.repository("unseen", forge(gitea, good) | {"name": "not-there"})
     older = forge(gitea, made(gitea, operator, "twins"))
     store.repository("older", older)
@@ -132,7 +131,6 @@ NOT_READY = {
     "unreachable": ("Unreachable", "http://127.0.0.1:1 could not be asked"),
     "forbidden": ("Unreachable", "forge.example"),
     "unprotected": ("Unprotected", "main"),
-    "later": ("NotYetSupported", "gates.coverage"),
     "unseen": ("BadCredentials", "check the Secret and its rights"),
     "younger": ("Twin", "older"),
 }

@@ -45,7 +45,6 @@ class NotReadyReason(StrEnum):
     AGENT_MISSING = "AgentMissing"
     CEILING_TOO_SMALL = "CeilingTooSmall"
     TWIN = "Twin"
-    NOT_YET_SUPPORTED = "NotYetSupported"
 
 
 class SecretRef(Model):

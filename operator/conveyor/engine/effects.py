@@ -21,6 +21,8 @@ from conveyor.pipeline.actions import Apply
 from conveyor.pipeline.leases import needed
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
 
+RECOMPUTED_SECONDS = 1.0
+"""How long Gitea takes to compute the merge base of a branch that it rebased (measured: about 0.5 s)."""
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?&=%+-]{1,1000}")
 
 
@@ -31,6 +33,8 @@ class Applied:
     result: str
     after: float
     refusal: str = ""
+    conflict: tuple[str, ...] | None = None
+    """The files that both sides changed, where a rebase was refused for a conflict; empty: they could not be read."""
 
 
 async def apply(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
@@ -108,6 +112,31 @@ async def _title(world: World, item: WorkItem, repository: Repository) -> str:
     return ticket.name if ticket is not None else item.name
 
 
+async def _rebase(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    """Of the head that was decided about, as far as that can be seen to: the forge's call itself pins none."""
+    forge = await world.connections.forge(repository)
+    pull, head = item.status.pull_request, transition.precondition.head_sha
+    found = await forge.pull_request(pull.number) if pull is not None else None
+    if found is None or found.head_sha != head:
+        return Applied("refused", 0.0, refusal="the head moved before the rebase")
+    try:
+        await forge.update_by_rebase(found.number)
+    except Conflict as error:
+        files = await _changed_by_both(forge, found.base, head)
+        return Applied("conflict", 0.0, refusal=str(error)[:300], conflict=files)
+    return Applied("applied", RECOMPUTED_SECONDS)
+
+
+async def _changed_by_both(forge: Forge, base: str, head: str) -> tuple[str, ...]:
+    """What both sides changed since they parted; nothing where that cannot be read now."""
+    try:
+        ours = {file.path for file in await forge.changed_files(base, head)}
+        theirs = {file.path for file in await forge.changed_files(head, base)}
+    except OutsideError:
+        return ()
+    return tuple(sorted(ours & theirs))
+
+
 async def _merge(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
     """Fast-forward to exactly the tested head; where the base has it already, what is left is to mark it merged."""
     forge = await world.connections.forge(repository)
@@ -145,6 +174,7 @@ async def _production(world: World, item: WorkItem, repository: Repository, tran
 EFFECTS: dict[Effect, Callable[[World, WorkItem, Repository, Transition], Awaitable[Applied]]] = {
     Effect.CUT_BRANCH: _cut_branch,
     Effect.OPEN_PULL_REQUEST: _open_pull_request,
+    Effect.REBASE: _rebase,
     Effect.MERGE: _merge,
     Effect.PRODUCTION: _production,
 }

@@ -20,6 +20,7 @@ from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine import effects, lanes, runs
 from conveyor.engine.admission import admit
 from conveyor.engine.amend import apply_amend
+from conveyor.engine.effects import Applied
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
 from conveyor.engine.leases import Held, HeldBy, Owner, Unsure
@@ -58,8 +59,8 @@ class ItemReconciler:
     def __init__(self, world: World, hub: Hub, slots: Slots, events: EventRecorder, *, prober: Prober) -> None:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
         self._leases, self._prober = world.leases, prober
-        self._refusals: dict[Key, tuple[str, str]] = {}
-        """Transition id, and why its effect was refused a moment ago; taken by the next pass."""
+        self._refusals: dict[Key, tuple[str, Applied]] = {}
+        """Transition id, and how its effect was refused a moment ago; taken by the next pass."""
 
     async def reconcile(self, key: Key) -> Outcome:
         record = self._world.cache.items.get(key)
@@ -171,10 +172,10 @@ class ItemReconciler:
             self._world.telemetry.gate_error()
         if record.watched_until is not None:
             facts = replace(facts, probes=self._prober.watch(record))
-        about, refusal = self._refusals.pop(record.key, ("", ""))
+        about, refused = self._refusals.pop(record.key, ("", None))
         transition = item.status.transition
-        if transition is not None and transition.id == about:
-            facts = replace(facts, refusal=refusal)
+        if transition is not None and transition.id == about and refused is not None:
+            facts = replace(facts, refusal=refused.refusal, conflict=refused.conflict)
         return Case(item, repository, facts, await self._policy(item, repository), self._world.now())
 
     async def _policy(self, item: WorkItem, repository: Repository) -> Policy:
@@ -237,7 +238,7 @@ class ItemReconciler:
     async def _apply(self, case: Case, transition: Transition) -> Outcome:
         applied = await effects.apply(self._world, case.item, case.repository, transition)
         if applied.refusal:
-            self._refusals[_key(case.item)] = (transition.id, applied.refusal)
+            self._refusals[_key(case.item)] = (transition.id, applied)
         if applied.result == "superseded":
             return await self._look_anew(_key(case.item))
         return Again(applied.after)

@@ -173,7 +173,9 @@ class _ForgeReader:
         return await self._forge.contains(self._base, head)
 
     async def _base_in_head(self) -> bool:
-        base = self._found.get("base_head")
+        """Of a rebase the base that it was decided for, else the newest."""
+        transition = self._status.transition
+        base = transition.precondition.base_sha if transition is not None else self._found.get("base_head")
         if not isinstance(base, str):
             raise NotFound("the base is not known")
         return await self._forge.contains(self._needed_head(), base)

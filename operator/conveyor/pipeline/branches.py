@@ -10,6 +10,7 @@ from conveyor.pipeline.actions import Action, Note
 from conveyor.pipeline.case import Case, stall
 from conveyor.pipeline.facts import PullRequest, Unknown
 from conveyor.pipeline.intents import STARTED_OVER, apply_once, arrived, unread
+from conveyor.pipeline.review_gate import unreviewed
 
 
 def cut_branch(case: Case, transition: Transition) -> Action:
@@ -40,7 +41,9 @@ def open_pull_request(case: Case, transition: Transition) -> Action:
 def _opened(case: Case, transition: Transition, pull: PullRequest) -> Action:
     """On record. After development it is a new one in place of another, and nobody has reviewed it."""
     reference = PullRequestRef(number=pull.number, url=pull.url[:2048])
-    status = case.status.model_copy(update={"pull_request": reference, "head_sha": pull.head_sha})
+    known = case.status.change_id if case.status.head_sha == pull.head_sha else None
+    produced = {"pull_request": reference, "head_sha": pull.head_sha, "change_id": known}
+    status = unreviewed(case.status).model_copy(update=produced)
     action = arrived(case, transition, status, cause=f"pull request #{pull.number} was opened")
     note = Note("PullRequestOpened", f"#{pull.number} {pull.url}")
     return replace(action, notes=(note, *action.notes))

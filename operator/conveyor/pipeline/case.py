@@ -73,6 +73,8 @@ class Facts:
     """How many tickets block this one's and were never started."""
     refusal: str = ""
     """Why the forge refused the effect of the recorded intent a moment ago; empty: it did not."""
+    conflict: tuple[str, ...] | None = None
+    """The files that both sides changed, where it refused a rebase for a conflict; empty: they could not be read."""
     nonce: str = ""
     """Fresh random hexadecimal digits, for tokens."""
 

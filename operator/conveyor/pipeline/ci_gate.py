@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from conveyor.api.workitem import WaitingReason
+from conveyor.api.workitem import Gate, WaitingReason
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.facts import CommitStatus, Unknown
 from conveyor.pipeline.words import NOT_CONFIGURED, Failed, NotEvaluated, Passed, Word, head_sha, unreadable
@@ -21,13 +22,14 @@ def ci_green(case: Case) -> Word:
         case Unknown() as unknown:
             return unreadable(unknown)
         case statuses:
-            return ci_word(
+            word = ci_word(
                 statuses,
                 contexts=gate.contexts,
                 creators=gate.creators,
                 agents=case.policy.agent_logins,
                 silent=_is_silent(case),
             )
+            return _in_time(case, word)
 
 
 def ci_word(
@@ -64,3 +66,26 @@ def _is_silent(case: Case) -> bool:
     if seen is None or seen.passed or seen.head_sha != head_sha(case):
         return False
     return case.now - seen.checked_time >= timedelta(seconds=case.spec.gates.ci.timeout_seconds)
+
+
+def _in_time(case: Case, word: Word) -> Word:
+    """A rebased commit has a time limit of its own, in which CI has to come to its end."""
+    rebased = case.status.gate("branch_mergeable")
+    seconds = case.spec.merge.retest_timeout_seconds
+    if rebased is None or not is_retest(rebased, head_sha(case)):
+        return word
+    match word:
+        case NotEvaluated() if case.now - rebased.checked_time >= timedelta(seconds=seconds):
+            limit = f"and the {seconds} s since the rebase are over: retry waits once more"
+            return replace(word, silent=True, limit=limit)
+        case _:
+            return word
+
+
+REBASED = "rebased on "
+"""How the reason of `branch_mergeable` begins until CI is green on the rebased commit; its time is the re-test's."""
+
+
+def is_retest(mergeable: Gate, head: str) -> bool:
+    """Whether our own rebase made this head, and CI has not been green on it since."""
+    return mergeable.passed and mergeable.head_sha == head and mergeable.reason.startswith(REBASED)

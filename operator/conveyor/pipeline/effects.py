@@ -8,14 +8,18 @@ from conveyor.api.workitem import Effect, Transition
 from conveyor.pipeline.actions import Action
 from conveyor.pipeline.branches import cut_branch, open_pull_request
 from conveyor.pipeline.case import Case
+from conveyor.pipeline.coverage import ratchet
 from conveyor.pipeline.effect_jobs import production
 from conveyor.pipeline.intents import adopted
 from conveyor.pipeline.merging import merge
+from conveyor.pipeline.rebasing import rebase
 
 EFFECTS: Mapping[Effect, Callable[[Case, Transition], Action]] = {
     Effect.CUT_BRANCH: cut_branch,
     Effect.OPEN_PULL_REQUEST: open_pull_request,
+    Effect.REBASE: rebase,
     Effect.MERGE: merge,
+    Effect.RATCHET: ratchet,
     Effect.PRODUCTION: production,
 }
 """The effects that exist."""

@@ -6,18 +6,18 @@ A gate that cannot be evaluated has not passed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
-from conveyor.api.answers import Verdict
 from conveyor.api.names import document_folder
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Gate, LastRun, WaitingReason, WorkItemStatus
+from conveyor.api.workitem import Gate, WaitingReason, WorkItemStatus
 from conveyor.pipeline.case import Case
-from conveyor.pipeline.ci_gate import ci_green
+from conveyor.pipeline.ci_gate import REBASED, ci_green
+from conveyor.pipeline.coverage import coverage_ratchet, is_testers_pass
 from conveyor.pipeline.facts import ChangedFile, Ticket, Unknown
 from conveyor.pipeline.job_gates import image_fresh, staging_healthy
-from conveyor.pipeline.review_gate import review_approved
+from conveyor.pipeline.review_gate import REVIEW_APPROVED, review_approved, reviewed_head
 from conveyor.pipeline.words import (
-    NOT_CONFIGURED,
     Failed,
     GateFunction,
     NotEvaluated,
@@ -26,6 +26,13 @@ from conveyor.pipeline.words import (
     head_sha,
     unreadable,
 )
+
+BRANCH_MERGEABLE = "branch_mergeable"
+MOVED, MOVED_AGAIN = "the base has moved", "the base has moved again"
+CONFLICT = "the base conflicts: "
+"""How the reason of `branch_mergeable` begins where our rebase met a conflict."""
+CARRIED = ("coverage_ratchet", "deploy_approved", "tests_passed")
+"""What our own rebase puts on record for the new head; of a review see `review_gate`."""
 
 
 def analysis_complete(case: Case) -> Word:
@@ -73,30 +80,16 @@ def pull_request_open(case: Case) -> Word:
 
 
 def tests_passed(case: Case) -> Word:
-    """The tester's word for this very head, or one recorded for the same change."""
+    """The tester's word for this very head; our own rebase puts it on record for the new one."""
     head, last = head_sha(case), case.status.last_run
     if not head:
         return NotEvaluated("the commit tested could not be read", WaitingReason.FORGE, unread=True)
-    if _is_testers_pass(last) and last is not None and last.sha == head:
+    if is_testers_pass(last) and last is not None and last.sha == head:
         return Passed("the tester's answer")
     recorded = case.status.gate("tests_passed")
-    if recorded is not None and recorded.passed and _same_change(case, recorded, head):
+    if recorded is not None and recorded.passed and recorded.head_sha == head:
         return Passed(recorded.reason)
     return NotEvaluated("the tester has not passed this commit", WaitingReason.RUN)
-
-
-def _is_testers_pass(last: LastRun | None) -> bool:
-    return last is not None and last.stage == Stage.TESTING and last.verdict == Verdict.PASS
-
-
-def _same_change(case: Case, gate: Gate, head: str) -> bool:
-    if gate.head_sha == head:
-        return True
-    match case.facts.change_id:
-        case str() as change:
-            return bool(change) and gate.change_id == change
-        case Unknown():
-            return False
 
 
 def analysis_approved(case: Case) -> Word:
@@ -108,14 +101,14 @@ def deploy_approved(case: Case) -> Word:
 
 
 def _approved(case: Case, name: str, *, auto: bool) -> Word:
-    """A person's recorded verdict, by verb or ticket (`people`), for this head or the same change."""
+    """A person's recorded verdict, by verb or ticket (`people`), for this very head; our own rebase carries it."""
     if auto:
         return Passed("Auto")
     recorded = case.status.gate(name)
     head = head_sha(case)
     if not head:
         return NotEvaluated("the commit to approve could not be read", WaitingReason.FORGE, unread=True)
-    if recorded is None or not recorded.passed or not _same_change(case, recorded, head):
+    if recorded is None or not recorded.passed or recorded.head_sha != head:
         return NotEvaluated("a person has to approve", WaitingReason.APPROVAL)
     match case.facts.ticket:
         case Ticket() as ticket if recorded.text_digest and recorded.text_digest != ticket.text_digest:
@@ -132,11 +125,13 @@ def branch_mergeable(case: Case) -> Word:
         case True:
             return Passed("the head contains the base")
         case _:
-            return Failed("the base has moved")
+            return Failed(MOVED_AGAIN if _was_mergeable(case) else MOVED)
 
 
-def not_configured(_: Case) -> Word:
-    return NOT_CONFIGURED
+def _was_mergeable(case: Case) -> bool:
+    """Whether this very head could be merged before, and the base has moved since."""
+    before = case.status.gate(BRANCH_MERGEABLE)
+    return before is not None and before.head_sha == head_sha(case) and (before.passed or before.reason == MOVED_AGAIN)
 
 
 GATES: Mapping[str, GateFunction] = {
@@ -151,7 +146,7 @@ GATES: Mapping[str, GateFunction] = {
     "branch_mergeable": branch_mergeable,
     "image_fresh": image_fresh,
     "staging_healthy": staging_healthy,
-    "coverage_ratchet": not_configured,
+    "coverage_ratchet": coverage_ratchet,
 }
 
 GATES_TO_LEAVE: Mapping[Stage, tuple[str, ...]] = {
@@ -211,7 +206,7 @@ def recorded(case: Case, status: WorkItemStatus, words: tuple[tuple[str, Word], 
         new = Gate(
             name=name,
             passed=isinstance(word, Passed),
-            head_sha=head,
+            head_sha=reviewed_head(old, head=head, change=change) if name == REVIEW_APPROVED else head,
             change_id=change,
             text_digest=old.text_digest if old is not None else "",
             reason=word.reason[:256],
@@ -229,3 +224,33 @@ def _change(case: Case) -> str:
             return change
         case Unknown():
             return ""
+
+
+def rebased(status: WorkItemStatus, *, to: str, on: str, now: datetime) -> WorkItemStatus:
+    """The status after our own rebase of the head on record to `to`: what outlives it, and the re-test's beginning."""
+    kept = [
+        gate.model_copy(update={"head_sha": to}) if gate.name in CARRIED and gate.head_sha == status.head_sha else gate
+        for gate in status.gates
+        if gate.name != BRANCH_MERGEABLE
+    ]
+    mergeable = Gate(
+        name=BRANCH_MERGEABLE,
+        passed=True,
+        head_sha=to,
+        change_id=status.change_id or "",
+        reason=f"{REBASED}{on[:12]}",
+        checked_time=now,
+    )
+    gates = tuple(sorted([*kept, mergeable], key=lambda gate: gate.name))
+    return status.model_copy(update={"head_sha": to, "base_sha": on, "gates": gates})
+
+
+def conflicting(case: Case, reason: str) -> WorkItemStatus:
+    """The status with a conflict as the last word on whether the head can be merged."""
+    return recorded(case, case.status, ((BRANCH_MERGEABLE, Failed(f"{CONFLICT}{reason}")),))
+
+
+def is_conflicting(case: Case) -> bool:
+    """Whether a rebase of this very head met a conflict."""
+    last = case.status.gate(BRANCH_MERGEABLE)
+    return last is not None and last.head_sha == head_sha(case) and last.reason.startswith(CONFLICT)

@@ -170,6 +170,8 @@ def arrived(case: Case, transition: Transition, status: WorkItemStatus, *, cause
 WAITING: Mapping[Effect, tuple[WaitingReason, str]] = {
     Effect.CUT_BRANCH: (WaitingReason.ADMISSION, "the branch is being cut"),
     Effect.OPEN_PULL_REQUEST: (WaitingReason.FORGE, "the pull request is being opened"),
+    Effect.REBASE: (WaitingReason.MERGE, "the branch is being rebased"),
     Effect.MERGE: (WaitingReason.MERGE, "the merge is under way"),
+    Effect.RATCHET: (WaitingReason.MERGE, "the coverage mark is being raised"),
     Effect.PRODUCTION: (WaitingReason.DEPLOY, "the deploy Job is about to start"),
 }

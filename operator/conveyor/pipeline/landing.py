@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, Effect, StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action
+from conveyor.pipeline.budgets import charged, exhausted
 from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
 from conveyor.pipeline.facts import PullRequest
-from conveyor.pipeline.gates import evaluate, first_open, recorded
+from conveyor.pipeline.gates import MOVED_AGAIN, evaluate, first_open, recorded
 from conveyor.pipeline.intents import Target, intended, production_seconds
 from conveyor.pipeline.monitoring import watched
 from conveyor.pipeline.progress import (
     back_to_review,
     held_at,
+    on_pull,
     on_repository,
     poll,
     with_change,
@@ -34,12 +36,16 @@ def deploy_staging(case: Case) -> Action:
     held = first_open(words)
     if held is not None:
         return _held(judged, *held)
+    return _frozen(judged) or _merge(judged)
+
+
+def _frozen(case: Case) -> Action | None:
+    """Nothing of a merge begins while merges are frozen."""
     freeze = case.facts.lane.freeze
-    if freeze is not None and freeze.scope == "merge":
-        return wait(
-            judged, WaitingReason.REPOSITORY_FROZEN, f"merges are frozen: {freeze.reason}", on=on_repository(case)
-        )
-    return _merge(judged)
+    if freeze is None or freeze.scope != "merge":
+        return None
+    text = f"merges are frozen: {freeze.reason}"
+    return wait(case, WaitingReason.REPOSITORY_FROZEN, text, on=on_repository(case))
 
 
 def _held(case: Case, gate: str, word: Failed | NotEvaluated) -> Action:
@@ -55,31 +61,48 @@ def _red_again(case: Case, why: str) -> Action:
     return rework(case, Cause.CI, why, to=Stage.DEVELOPMENT)
 
 
-def _base_moved(case: Case, why: str) -> Action:
-    text = f"{why}: bring {case.status.branch} up to date with {case.status.base_branch}, then retry"
-    return stall(case, StalledReason.BASE_MOVED, text, after=poll(case))
+def _less_covered(case: Case, why: str) -> Action:
+    return rework(case, Cause.COVERAGE, why, to=Stage.DEVELOPMENT)
+
+
+def _behind(case: Case, why: str) -> Action:
+    """Rebased, where that is wanted: free the first time, charged when the base moved once the head could be merged."""
+    if not (case.spec.merge.always_rebase and case.policy.premerge_rebase):
+        text = f"{why}: bring {case.status.branch} up to date with {case.status.base_branch}, then retry"
+        return stall(case, StalledReason.BASE_MOVED, text, after=poll(case))
+    if (frozen := _frozen(case)) is not None:
+        return frozen
+    status = case.status
+    if why == MOVED_AGAIN:
+        if (budget := exhausted(status, case.spec, Cause.BASE_MOVED)) is not None:
+            text = f"{why}, as often as is allowed ({budget}): retry rebases {status.branch} once more"
+            return stall(case, StalledReason.BASE_MOVED, text, after=poll(case))
+        status = charged(status, Cause.BASE_MOVED, status.head_sha or "")
+    return _intend(case, status, Effect.REBASE, to=Stage.DEPLOY_STAGING)
 
 
 ON_FAILURE: Mapping[str, Callable[[Case, str], Action]] = {
     "ci_green": _red_again,
-    "branch_mergeable": _base_moved,
+    "branch_mergeable": _behind,
+    "coverage_ratchet": _less_covered,
 }
 """What a gate before the merge that does not hold calls for, where it is not another round with the developer."""
 
 
 def _merge(case: Case) -> Action:
+    return _intend(case, case.status, Effect.MERGE, to=Stage.DEPLOY)
+
+
+def _intend(case: Case, status: WorkItemStatus, effect: Effect, *, to: Stage) -> Action:
+    """An intent about exactly what was judged: head, base and change."""
+    change = status.change_id or ""
     match case.facts.pull, case.facts.base_head:
-        case PullRequest() as pull, str() as base:
-            target = Target(
-                effect=Effect.MERGE,
-                to=Stage.DEPLOY,
-                head_sha=pull.head_sha,
-                base_sha=base,
-                change_id=case.status.change_id or "",
-            )
-            return settle(case, intended(case, case.status, target), after=0.0)
+        case PullRequest() as pull, str() as base if change or effect == Effect.MERGE:
+            target = Target(effect=effect, to=to, head_sha=pull.head_sha, base_sha=base, change_id=change)
+            return settle(case, intended(case, status, target), after=0.0)
         case _:
-            return wait(case, WaitingReason.FORGE, "base and head could not be read", after=poll(case))
+            text = "base, head or their difference could not be read"
+            return wait(case, WaitingReason.FORGE, text, on=on_pull(case), after=poll(case))
 
 
 def deploy(case: Case) -> Action:

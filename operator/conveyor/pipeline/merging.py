@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from conveyor.api.workitem import Transition, WaitingReason
 from conveyor.pipeline.actions import Action, Apply
-from conveyor.pipeline.case import Case
+from conveyor.pipeline.case import Case, advanced, settle
+from conveyor.pipeline.coverage import with_ratchet
 from conveyor.pipeline.facts import PullRequest, Unknown
-from conveyor.pipeline.intents import apply_once, arrived, dropped, unread
+from conveyor.pipeline.intents import apply_once, dropped, unread
+from conveyor.pipeline.runs import entered
 
 
 def merge(case: Case, transition: Transition) -> Action:
@@ -47,5 +49,7 @@ def _merged(case: Case, transition: Transition, sha: str) -> Action:
             return Apply(transition)  # the base has it: what is left of the merge is to close the pull request
         case _:
             pass
-    status = case.status.model_copy(update={"merge_sha": sha, "head_sha": transition.precondition.head_sha})
-    return arrived(case, transition, status, cause="merged")
+    update = {"merge_sha": sha, "head_sha": transition.precondition.head_sha}
+    merged = entered(case, transition.to_stage, cause="merged", status=case.status.model_copy(update=update))
+    note = advanced(case, transition.to_stage, "merged")
+    return settle(case, with_ratchet(case, merged), after=0.0, cause="merged", notes=(note,))

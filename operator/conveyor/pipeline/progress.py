@@ -12,6 +12,7 @@ from conveyor.pipeline.facts import PullRequest, Unknown
 from conveyor.pipeline.gates import evaluate, first_open, recorded
 from conveyor.pipeline.people import ask
 from conveyor.pipeline.pulls import head_moved
+from conveyor.pipeline.review_gate import unreviewed
 from conveyor.pipeline.runs import entered, rework, why_here
 from conveyor.pipeline.words import Failed, NotEvaluated, head_sha
 
@@ -40,7 +41,7 @@ def on_pull(case: Case) -> tuple[str, str]:
 def changed_nothing(case: Case) -> Action | None:
     """Rework that left the head where it was sent back from is charged to the same cause again."""
     head = head_sha(case)
-    for cause in (Cause.REVIEW, Cause.TESTING, Cause.REJECTED):
+    for cause in (Cause.REVIEW, Cause.TESTING, Cause.REJECTED, Cause.CONFLICT, Cause.COVERAGE):
         charge = case.status.attempts_of(cause)
         if head and charge.count and charge.sha == head:
             return rework(case, cause, f"nothing was changed since: {_last_reason(case)}")
@@ -72,8 +73,8 @@ def held_at(case: Case, gate: str, word: Failed | NotEvaluated, *, on_failure: C
             return on_failure(case, reason)
         case NotEvaluated(waiting=WaitingReason.APPROVAL):
             return ask(case, gate)
-        case NotEvaluated(reason=reason, silent=True):
-            return stall(case, StalledReason.CI_SILENT, f"{reason} within the time limit", after=poll(case))
+        case NotEvaluated(reason=reason, silent=True, limit=limit):
+            return stall(case, StalledReason.CI_SILENT, f"{reason}, {limit}", after=poll(case))
         case NotEvaluated(reason=reason, waiting=waiting):
             return wait(case, waiting, f"{gate}: {reason}", on=on_pull(case), after=poll(case))
 
@@ -83,8 +84,8 @@ def seen(case: Case, pull: PullRequest) -> Case:
     change = case.facts.change_id
     if isinstance(change, Unknown):
         change = case.status.change_id or "" if case.status.head_sha == pull.head_sha else ""
-    update = {"head_sha": pull.head_sha, "change_id": change or None}
-    return with_status(case, case.status.model_copy(update=update))
+    status = case.status if case.status.head_sha == pull.head_sha else unreviewed(case.status)
+    return with_status(case, status.model_copy(update={"head_sha": pull.head_sha, "change_id": change or None}))
 
 
 def with_change(case: Case) -> Case:

@@ -50,16 +50,6 @@ def problem(spec: RepositorySpec, checks: Checks) -> Problem | None:
     return None
 
 
-def _unsupported(spec: RepositorySpec, _: Checks) -> Problem | None:
-    used = {
-        "gates.coverage": spec.gates.coverage.enabled,
-    }
-    names = [name for name, enabled in used.items() if enabled]
-    if not names:
-        return None
-    return NotReadyReason.NOT_YET_SUPPORTED, f"this version cannot do {', '.join(names)} yet: switch it off"
-
-
 def _ceiling(spec: RepositorySpec, checks: Checks) -> Problem | None:
     """What may take longer than a Lease lasts at most would be taken over while it is at work."""
     limits = {kind.limited_by: kind.seconds(spec) for kind in JOB_KINDS.values() if kind.template(spec)}
@@ -167,7 +157,6 @@ def _agents(_: RepositorySpec, checks: Checks) -> Problem | None:
 
 
 CHECKS: tuple[Callable[[RepositorySpec, Checks], Problem | None], ...] = (
-    _unsupported,
     _ceiling,
     _twin,
     _credentials,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from conveyor.api.workitem import StalledReason
+from conveyor.api.workitem import Gate, StalledReason, WorkItemStatus
 from conveyor.pipeline.actions import Settle
 from conveyor.pipeline.budgets import forgiven
 from conveyor.pipeline.case import Case, settle, unstalled
@@ -60,12 +60,19 @@ def retry(case: Case) -> Settle | None:
         case StalledReason.PRIOR_WORK_FOUND:
             status = status.model_copy(update={"transition": None, "branch": next_branch(status)})
         case StalledReason.CI_SILENT:
-            status = status.model_copy(
-                update={"gates": tuple(gate for gate in status.gates if gate.name != "ci_green")}
-            )
+            status = status.model_copy(update={"gates": tuple(_waited_anew(case, status))})
         case _:
             pass
     return replace(resumed, status=status)
+
+
+def _waited_anew(case: Case, status: WorkItemStatus) -> Iterator[Gate]:
+    """The gates with the time limits for CI's word begun once more."""
+    for gate in status.gates:
+        if gate.name == "branch_mergeable":
+            yield gate.model_copy(update={"checked_time": case.now})
+        elif gate.name != "ci_green":
+            yield gate
 
 
 def nothing_to_resume(case: Case) -> str:

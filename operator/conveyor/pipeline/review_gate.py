@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from conveyor.api.workitem import WaitingReason
+from conveyor.api.workitem import Gate, WaitingReason, WorkItemStatus
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.facts import ForgeReview, Unknown
 from conveyor.pipeline.words import Failed, NotEvaluated, Passed, Word, unreadable
+
+REVIEW_APPROVED = "review_approved"
 
 
 def review_approved(case: Case) -> Word:
@@ -63,16 +65,25 @@ def review_word(
 
 
 def carried_heads(case: Case, head: str) -> frozenset[str]:
-    """Earlier heads whose review still speaks about `head`: our own rebase with an unchanged change."""
-    match case.facts.change_id:
-        case str() as change if change:
-            return frozenset(
-                gate.head_sha
-                for gate in case.status.gates
-                if gate.name == "review_approved" and gate.change_id == change
-            ) - {head}
-        case _:
-            return frozenset()
+    """The earlier head whose reviews still speak about `head`: ours brought it there, by a rebase of the same change.
+
+    Only our own rebase keeps the gate's record: with any other head on record it is gone, see `unreviewed`.
+    """
+    gate, change = case.status.gate(REVIEW_APPROVED), case.facts.change_id
+    if gate is None or case.status.head_sha != head or not isinstance(change, str):
+        return frozenset()
+    return frozenset({gate.head_sha}) - {head} if change and gate.change_id == change else frozenset()
+
+
+def reviewed_head(old: Gate | None, *, head: str, change: str) -> str:
+    """The commit that the gate's record names: through our own rebase the one that was reviewed."""
+    return old.head_sha if old is not None and change and old.change_id == change else head
+
+
+def unreviewed(status: WorkItemStatus) -> WorkItemStatus:
+    """For a head that is not our rebase of the last one: what was said about that speaks no more."""
+    gates = tuple(gate for gate in status.gates if gate.name != REVIEW_APPROVED)
+    return status.model_copy(update={"gates": gates})
 
 
 def _agent_reviewer(case: Case) -> frozenset[str]:

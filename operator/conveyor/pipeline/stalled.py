@@ -14,6 +14,7 @@ from conveyor.pipeline.admitting import dependencies
 from conveyor.pipeline.case import Case, settle, stall
 from conveyor.pipeline.ci_gate import ci_green
 from conveyor.pipeline.facts import PullRequest, Ticket, Unknown
+from conveyor.pipeline.gates import is_conflicting
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.pulls import pull_trouble
 from conveyor.pipeline.words import NotEvaluated
@@ -44,7 +45,8 @@ def _until_it_goes_forward(case: Case) -> Action | None:
     if not isinstance(action, Settle):
         return _as_it_is(case)
     forward = action.moved is not None and _rank(action.moved.to_stage) > _rank(case.stage)
-    return None if forward or action.status.transition is not None else _as_it_is(case, after=300.0)
+    begins = action.status.transition is not None and not is_conflicting(case)
+    return None if forward or begins else _as_it_is(case, after=300.0)
 
 
 def _rank(stage: Stage) -> int:

@@ -34,6 +34,7 @@ class Want(StrEnum):
 _OF_EFFECT: dict[Effect, frozenset[Want]] = {
     Effect.CUT_BRANCH: frozenset({Want.BRANCH}),
     Effect.OPEN_PULL_REQUEST: frozenset({Want.PULL}),
+    Effect.REBASE: frozenset({Want.PULL, Want.CHANGE_ID, Want.BASE_IN_HEAD}),
     Effect.MERGE: frozenset({Want.PULL, Want.BASE, Want.HEAD_IN_BASE}),
     Effect.PRODUCTION: frozenset(),
 }

@@ -37,7 +37,9 @@ class NotEvaluated(_NoTruthValue):
     reason: str
     waiting: WaitingReason
     silent: bool = False
-    """Nobody has said a word within the time limit."""
+    """Nobody has said what is waited for within the time limit."""
+    limit: str = "and the time limit is over"
+    """Which limit that was, for people."""
     unread: bool = False
     """A fact could not be read: this is no word about the commit, and an earlier one stands."""
     needs: Effect | None = None

@@ -157,6 +157,7 @@ FROM_TO: Mapping[Effect, tuple[Stage, Stage]] = {
     Effect.CUT_BRANCH: (Stage.CREATED, Stage.ANALYSIS),
     Effect.OPEN_PULL_REQUEST: (Stage.DEVELOPMENT, Stage.DEVELOPMENT),
     Effect.MERGE: (Stage.DEPLOY_STAGING, Stage.DEPLOY),
+    Effect.RATCHET: (Stage.DEPLOY, Stage.DEPLOY),
     Effect.PRODUCTION: (Stage.DEPLOY, Stage.DONE),
 }
 

@@ -67,7 +67,7 @@ BEFORE_MERGE: tuple[Row, ...] = (
         facts(pull=pull(head_sha=OTHER)),
         "-> review, charged HeadMoved, run reviewer",
     ),
-    ("a moved base is a person's matter", STAGING, facts(base_in_head=False), "Stalled BaseMoved"),
+    ("a moved base is rebased on", STAGING, facts(base_in_head=False), "intends Rebase"),
     ("a base that cannot be compared is not merged to", STAGING, facts(base_in_head=UNKNOWN), "waits Forge"),
     ("a base that cannot be read is not merged to", STAGING, facts(base_head=UNKNOWN), "waits Forge"),
     ("frozen merges wait", STAGING, facts(lane=replace(OPEN_LANE, freeze=FREEZES["merge"])), "waits RepositoryFrozen"),

@@ -64,9 +64,9 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         "a newer operator's effect is left alone",
-        item(Stage.REVIEW, transition=transition(Effect.REBASE)),
+        item(Stage.REVIEW, transition=transition(Effect.STAGING)),
         facts(),
-        "Rebase goes on",
+        "Staging goes on",
     ),
     (
         "a parked branch that is there after all goes on",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,14 +11,15 @@ from conveyor.api.stages import Stage
 from conveyor.api.workitem import WaitingReason
 from conveyor.pipeline.ci_gate import ci_green, ci_word
 from conveyor.pipeline.facts import CommitStatus, ForgeReview
-from conveyor.pipeline.gates import GATES, GATES_TO_LEAVE
+from conveyor.pipeline.gates import GATES, GATES_TO_LEAVE, recorded
+from conveyor.pipeline.progress import seen
 from conveyor.pipeline.review_gate import review_approved, review_word
 from conveyor.pipeline.words import Failed, NotEvaluated, Passed, Word
 from tests.unit.pipeline.builders import (
     BASE,
-    CHANGE,
     DEVELOPER,
     HEAD,
+    PERSON,
     POLICY,
     REVIEWER,
     case,
@@ -25,6 +27,7 @@ from tests.unit.pipeline.builders import (
     gate,
     green,
     item,
+    pull,
     repository,
     review,
     sha,
@@ -165,13 +168,55 @@ def test_with_no_reviewer_known_nobody_approves() -> None:
     assert word(said) == "open"
 
 
-def test_our_own_rebase_carries_an_approval_over_with_its_change() -> None:
+@pytest.mark.parametrize(
+    ("gate_fields", "status_fields", "expected"),
+    [
+        ({}, {}, "passed"),
+        ({"passed": False}, {}, "passed"),
+        ({"change_id": sha("x")}, {}, "open"),
+        ({"change_id": ""}, {}, "open"),
+        ({"head_sha": sha("older")}, {}, "open"),
+        ({}, {"head_sha": sha("another")}, "open"),
+    ],
+    ids=[
+        "the same change",
+        "the gate was closed for a while",
+        "another change",
+        "a change that was not known",
+        "a review of a commit before that",
+        "a head that is not on record as ours",
+    ],
+)
+def test_an_approval_of_the_head_before_our_rebase(
+    gate_fields: dict[str, Any], status_fields: dict[str, Any], expected: str
+) -> None:
+    entry = gate("review_approved", **({"head_sha": OLD} | gate_fields))
+    whole = item(Stage.DEPLOY_STAGING, gates=(entry,), **status_fields)
+    assert word(review_approved(case(whole, facts(reviews=(review(commit=OLD),))))) == expected
+
+
+def test_the_gate_goes_on_naming_the_commit_that_was_reviewed() -> None:
     whole = item(Stage.DEPLOY_STAGING, gates=(gate("review_approved", head_sha=OLD),))
-    said = review_approved(case(whole, facts(reviews=(review(commit=OLD),))))
-    assert word(said) == "passed"
-    other = item(Stage.DEPLOY_STAGING, gates=(gate("review_approved", head_sha=OLD, change_id=sha("x")),))
-    assert sha("x") != CHANGE
-    assert word(review_approved(case(other, facts(reviews=(review(commit=OLD),))))) == "open"
+    known = case(whole, facts(reviews=(review(commit=OLD),)))
+    stored = recorded(known, known.status, (("review_approved", Passed("again")),))
+    assert [(entry.head_sha, entry.reason) for entry in stored.gates] == [(OLD, "again")]
+
+
+def test_a_head_that_is_somebody_elses_takes_the_approval_off_record() -> None:
+    whole = item(Stage.REVIEW, gates=(gate("review_approved"), gate("tests_passed")))
+    stored = seen(case(whole), pull(head_sha=OLD)).status
+    assert [entry.name for entry in stored.gates] == ["tests_passed"]
+    assert seen(case(whole), pull()).status.gates == whole.status.gates
+
+
+@pytest.mark.parametrize("name", ["tests_passed", "deploy_approved"])
+@pytest.mark.parametrize(("head", "expected"), [(HEAD, "passed"), (OLD, "open")], ids=["this head", "another head"])
+def test_what_was_said_of_a_head_with_the_same_change_counts_for_that_head_alone(
+    name: str, head: str, expected: str
+) -> None:
+    """Our own rebase puts it on record for the new head; nothing else carries it there."""
+    whole = item(Stage.DEPLOY_STAGING, last_run=None, gates=(gate(name, head_sha=head),))
+    assert word(GATES[name](case(whole, of=PERSON))) == expected
 
 
 @pytest.mark.parametrize(

@@ -84,18 +84,6 @@ def test_what_is_wrong_is_named(found: Checks, reason: str, says: str) -> None:
     assert (given[0].value, says in given[1]) == (reason, True), given
 
 
-@pytest.mark.parametrize(
-    ("spec", "says"),
-    [
-        ({"gates": {"coverage": {"enabled": True}}}, "gates.coverage"),
-    ],
-)
-def test_what_this_version_cannot_do_is_not_begun(spec: dict[str, Any], says: str) -> None:
-    given = problem(repository(**spec).spec, GOOD)
-    assert given is not None
-    assert (given[0].value, says in given[1]) == ("NotYetSupported", True)
-
-
 SOME: dict[str, Any] = {"spec": {"containers": []}}
 
 

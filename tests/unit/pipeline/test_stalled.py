@@ -255,7 +255,7 @@ WAYS_OUT: tuple[tuple[str, WorkItem, str, Facts, str], ...] = (
     ("retry after silent CI waits anew", SILENT, "retry", facts(statuses=()), "waits CI"),
     ("resume after silent CI changes nothing", SILENT, "resume", facts(statuses=()), "Stalled CISilent"),
     ("resume after a closed pull request opens another", CLOSED, "resume", facts(pull=None), "intends OpenPullRequest"),
-    ("retry after a moved base looks again", MOVED, "retry", facts(base_in_head=False), "Stalled BaseMoved"),
+    ("retry after a moved base rebases", MOVED, "retry", facts(base_in_head=False), "intends Rebase"),
     (
         "retry after a failed deploy deploys again",
         at(StalledReason.DEPLOY_FAILED, Stage.DEPLOY),
