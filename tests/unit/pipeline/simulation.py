@@ -54,6 +54,8 @@ class Commit:
     ci: str = ""
     """The status on it; empty: nobody said a word yet."""
     tested: bool = False
+    was: str = ""
+    """The head that our own rebase made it of."""
 
 
 @dataclass
@@ -66,9 +68,11 @@ class Luck:
     effect_lost: float = 0.25
     meddling: float = 0.03
     restart: float = 0.02
+    base_moves: float = 0.04
+    conflict: float = 0.2
 
 
-GOOD = Luck(unread=0, bad_answer=0, red=0, effect_lost=0, meddling=0, restart=0)
+GOOD = Luck(unread=0, bad_answer=0, red=0, effect_lost=0, meddling=0, restart=0, base_moves=0, conflict=0)
 
 
 @dataclass
@@ -91,6 +95,8 @@ class World:
     requests: int = 0
     retries: int = 0
     discarded: bool = False
+    conflict: tuple[str, ...] | None = None
+    """What the forge said to a rebase a moment ago."""
 
     @property
     def status(self) -> WorkItemStatus:
@@ -111,6 +117,7 @@ class World:
         for want in sorted(wants(self.whole, self.of, OPEN_LANE, look_at_ticket=False)):
             lost = self.random.random() < self.luck.unread
             values[want.value] = Unknown("time-out") if lost else self._read(want.value)
+        values["conflict"], self.conflict = self.conflict, None
         return Facts(**values)
 
     def _read(self, fact: str) -> Any:
@@ -160,7 +167,15 @@ class World:
         return self._contains(self.base, intent.precondition.head_sha if intent is not None else self._head)
 
     def _base_in_head(self) -> bool:
-        return self._contains(self._head, self.base)
+        intent = self.status.transition
+        return self._contains(self._head, intent.precondition.base_sha if intent is not None else self.base)
+
+    def lineage(self, head: str) -> list[str]:
+        """The head, and those that our own rebases made it of."""
+        found = [head]
+        while self.commits[found[-1]].was:
+            found.append(self.commits[found[-1]].was)
+        return found
 
     def _contains(self, tip: str, commit: str) -> bool:
         while tip and tip != commit:
@@ -225,6 +240,8 @@ class World:
                 self.branches[self._name] = base
             case Effect.OPEN_PULL_REQUEST if self.pull is None or self.pull.state != "open":
                 self.pull = self._open_pull(self.branch or "")
+            case Effect.REBASE if self.pull is not None and self.pull.head_sha == head:
+                self._rebase(head)
             case Effect.MERGE if self._contains(self.base, head):
                 self.pull = self._closed_as_merged(head)
             case Effect.MERGE if self.base == base and self.pull is not None and self.pull.head_sha == head:
@@ -236,6 +253,15 @@ class World:
                 self._create(transition.job.name)
             case _:
                 pass
+
+    def _rebase(self, head: str) -> None:
+        if self._contains(head, self.base):
+            return
+        if self._unlucky("conflict"):
+            self.conflict = ("src/cart.py",)
+            return
+        old = self.commits[head]
+        self._move(replace(old, parent=self.base, ci="", was=head))
 
     def _open_pull(self, head: str) -> PullRequest:
         number = self.pull.number + 1 if self.pull is not None else 1
@@ -271,6 +297,10 @@ class World:
                 commit.ci = self.random.choice(("failure", "pending")) if self._unlucky("red") else "success"
         if self._unlucky("meddling"):
             self._meddle()
+        if self._unlucky("base_moves") and not self.merges:
+            new = sha(f"base/{len(self.commits)}")
+            self.commits[new] = Commit(self.base, frozenset())
+            self.base = new
         if self.status.stalled is not None and self.random.random() < 0.4:
             self._ask(self.random.choice(("resume", "retry")) if self.luck.meddling else "retry")
         elif self.status.last_run is not None and self.status.last_run.question and self.random.random() < 0.5:
@@ -292,13 +322,15 @@ class World:
 
     def _meddle(self) -> None:
         """Somebody else's hands in the repository."""
-        match self.random.randrange(4):
+        match self.random.randrange(5):
             case 0 if self.branch is not None and not self.merges:
                 self._push({f"src/foreign-{len(self.commits)}.py"})
             case 1 if self.pull is not None and self.pull.state == "open":
                 self.pull = replace(self.pull, state="closed")
             case 2 if self.pull is not None and self.pull.state == "closed" and not self.pull.merged:
                 self.pull = replace(self.pull, state="open", head_sha=self.branch or "")
+            case 4 if self.branch is not None and not self.merges:
+                self._move(replace(self.commits[self.branch], ci="", tested=False, was=""))
             case 3 if self.status.active_run is not None:
                 self.jobs.pop(self.status.active_run.name, None)
             case _:
@@ -306,8 +338,12 @@ class World:
 
     def _push(self, files: set[str]) -> None:
         parent = self.branch or BASE
-        new = sha(f"{parent}/{len(self.commits)}")
-        self.commits[new] = Commit(parent, self.commits[parent].files | files)
+        self._move(Commit(parent, self.commits[parent].files | files))
+
+    def _move(self, commit: Commit) -> None:
+        """The branch to a new commit, whatever it was at."""
+        new = sha(f"{commit.parent}/{len(self.commits)}")
+        self.commits[new] = commit
         self.branches[self._name] = new
         if self.pull is not None and self.pull.state == "open":
             self.pull = replace(self.pull, head_sha=new)
@@ -339,7 +375,7 @@ class World:
             self.commits[worked_on].tested = True
         sha_of_answer = worked_on if run.role not in WRITERS else self.branch
         whole = {"conveyor": 1, "uid": self.whole.metadata.uid, "run": run.name, "token": run.token}
-        text = json.dumps(whole | {"verdict": verdict, "sha": sha_of_answer, "question": "which?"})
+        text = json.dumps(whole | {"verdict": verdict, "sha": sha_of_answer, "question": "which?", "coverage": 80})
         return {"none": None, "cut": text[:40]}.get(verdict, text)
 
 

@@ -50,6 +50,7 @@ from tests.unit.pipeline.builders import (
     ticket,
     transition,
 )
+from tests.unit.pipeline.landing_situations import COVERED, landing_variants
 
 PASS = '{"conveyor": 1, "uid": "%s", "run": "%s", "token": "token", "verdict": "pass", "sha": "%s"}'
 
@@ -106,7 +107,7 @@ VALUES: Mapping[Want, tuple[Any, ...]] = {
         pull(base="release"),
         pull(head="refs/pull/7/head"),
     ),
-    Want.CHANGE_ID: (CHANGE, UNKNOWN),
+    Want.CHANGE_ID: (CHANGE, UNKNOWN, sha("another change")),
     Want.STATUSES: ((green(),), UNKNOWN, (), (green("failure"),), (green("pending"),)),
     Want.REVIEWS: ((review(),), UNKNOWN, (), (review("REQUEST_CHANGES"),), (review(commit=sha("older")),)),
     Want.HEAD_IN_BASE: (False, UNKNOWN, True),
@@ -161,6 +162,7 @@ def variants(stage: Stage | None) -> Iterator[Variant]:
     yield from _runs(stage)
     yield from _verdicts(stage)
     yield from _gates(stage)
+    yield from landing_variants(stage)
     yield from _watches(stage)
     yield from ((f"Stalled {reason.value}", stalled(item(stage), reason)) for reason in StalledReason)
 
@@ -229,11 +231,16 @@ def _watches(stage: Stage) -> Iterator[Variant]:
                 yield f"watched: {verdict} {failures}, {left} s left", item(stage, monitor=found, history=DEPLOYED)
 
 
+LANDS = (Stage.DEPLOY_STAGING, Stage.DEPLOY)
+
+
 def intents() -> Iterator[Variant]:
     for effect, stage in (
         (Effect.CUT_BRANCH, Stage.CREATED),
         (Effect.OPEN_PULL_REQUEST, Stage.DEVELOPMENT),
+        (Effect.REBASE, Stage.DEPLOY_STAGING),
         (Effect.MERGE, Stage.DEPLOY_STAGING),
+        (Effect.RATCHET, Stage.DEPLOY),
         (Effect.PRODUCTION, Stage.DEPLOY),
     ):
         changes: dict[str, dict[str, Any]] = {
@@ -247,6 +254,7 @@ def intents() -> Iterator[Variant]:
             created = TransitionJob(name="shop-et-17-production-0123456789", uid="job-uid")
             changes["with its Job"] = {"job": created}
         produced: dict[str, Any] = {"branch": "feature/ET-17-a-cart"} if effect == Effect.CUT_BRANCH else {}
+        produced |= {"last_run": last_run(Stage.TESTING, coverage=82.0)} if stage in LANDS else {}
         for how, fields in changes.items():
             whole = item(stage, transition=transition(effect, **fields), **produced)
             yield f"{effect.value} {how}", whole
@@ -277,6 +285,7 @@ REPOSITORIES: Mapping[str, Repository] = {
     "a person asked": PERSON,
     "not admitted": repository(active=False),
     "nothing to deploy": repository(deploy={}),
+    "coverage counted": COVERED,
     "watched": WATCHED,
     "watched for the alert only": repository(monitor=WATCH | {"onDegraded": "AlertOnly"}),
     "watched and frozen": frozen(WATCHED),
@@ -314,6 +323,7 @@ def _repositories(stage: Stage | None, name: str) -> list[tuple[str, Repository]
     kinds += ["a person asked"] if asking or told else []
     kinds += ["not admitted"] if admission else []
     kinds += ["nothing to deploy"] if deploys else []
+    kinds += ["coverage counted"] if name.startswith(("covered", "Merge ", "Ratchet ")) else []
     kinds += ["watched"] if deploys else []
     kinds += ["watched", "watched for the alert only", "watched and frozen"] if name.startswith("watched") else []
     return [(kind, REPOSITORIES[kind]) for kind in kinds]

@@ -5,19 +5,16 @@ What must be known before an item goes forward is written down here once more, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
-from conveyor.api.answers import Verdict
-from conveyor.api.stages import EDGES, ROLE_OF_STAGE, Stage
+from conveyor.api.stages import EDGES, Stage
 from conveyor.api.workitem import Effect, Monitor, StalledReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Admit, Amend, Apply, ReleaseLeases, Settle, StartRun
 from conveyor.pipeline.case import Case, with_status
 from conveyor.pipeline.decide import decide
-from conveyor.pipeline.facts import ChangedFile, PullRequest
-from conveyor.pipeline.lane import DependencyState
-from tests.unit.pipeline.builders import DEVELOPER, HEAD, REVIEWER
+from tests.unit.pipeline.needs import INTENDS, NEEDS
 from tests.unit.pipeline.overrides import broken_glass, is_override
 from tests.unit.pipeline.situations import cases_in, oddities
 
@@ -40,152 +37,6 @@ def violations(stage: Stage | None, rule: Callable[[Case, Action], str]) -> list
 def stored_by(action: Action) -> tuple[Action, ...]:
     """What a rule is about: of a forced release both of its ends."""
     return (action.released, action.nothing) if isinstance(action, ReleaseLeases) else (action,)
-
-
-# --- what going forward needs
-
-
-def _good_pull(case: Case) -> bool:
-    pull = case.facts.pull
-    right = isinstance(pull, PullRequest) and pull.state == "open" and pull.head == case.status.branch
-    return right and isinstance(pull, PullRequest) and (pull.head_sha, pull.base) == (HEAD, "main")
-
-
-def _worked(case: Case) -> bool:
-    last, since = case.status.last_run, case.status.stage_entered_time
-    if last is None or since is None or case.stage not in ROLE_OF_STAGE:
-        return False
-    mine = (last.stage, last.role) == (case.stage, ROLE_OF_STAGE[case.stage]) and last.started_time >= since
-    return mine and last.verdict == Verdict.PASS
-
-
-def _has(case: Case, folder: str) -> bool:
-    files = case.facts.changed
-    start = f"docs/work-items/{case.item.key}/{folder}"
-    return isinstance(files, tuple) and any(file.path.startswith(start) for file in files)
-
-
-def _approved(case: Case, name: str, *, by_person: bool) -> bool:
-    gate = case.status.gate(name)
-    return not by_person or (gate is not None and gate.passed and gate.head_sha == HEAD)
-
-
-def _green(case: Case) -> bool:
-    statuses = case.facts.statuses
-    return isinstance(statuses, tuple) and bool(statuses) and all(status.state == "success" for status in statuses)
-
-
-def _reviewed(case: Case) -> bool:
-    reviews = case.facts.reviews
-    return isinstance(reviews, tuple) and any(
-        (review.author, review.state, review.commit) == (REVIEWER, "APPROVED", HEAD) for review in reviews
-    )
-
-
-def _tested(case: Case) -> bool:
-    gate, last = case.status.gate("tests_passed"), case.status.last_run
-    on_record = gate is not None and gate.passed and gate.head_sha == HEAD
-    answered = last is not None and (last.stage, last.verdict, last.sha) == (Stage.TESTING, Verdict.PASS, HEAD)
-    return on_record or answered
-
-
-def _branch_is_cut(case: Case) -> bool:
-    intent = case.status.transition
-    cut = intent is not None and intent.effect == Effect.CUT_BRANCH
-    return cut and intent is not None and case.facts.branch_head == intent.precondition.base_sha
-
-
-def _is_on_base(case: Case) -> bool:
-    """Our merge, by an intent; or somebody put the very commit there."""
-    intent, pull = case.status.transition, case.facts.pull
-    by_hand = isinstance(pull, PullRequest) and pull.merged and pull.head_sha == HEAD
-    return intent is not None and intent.effect == Effect.MERGE and (case.facts.head_in_base is True or by_hand)
-
-
-def _is_deployed(case: Case) -> bool:
-    if not case.spec.deploy.template:
-        return case.status.merge_sha == HEAD
-    intent, job = case.status.transition, case.facts.effect_job
-    ours = intent is not None and intent.job is not None and intent.job.uid == "job-uid"
-    return ours and getattr(job, "uid", "") == "job-uid" and getattr(job, "complete", False) is True
-
-
-def _merged_by_a_person(case: Case) -> bool:
-    pull = case.facts.pull
-    if not isinstance(pull, PullRequest):
-        return False
-    by_hand = pull.merged and pull.merged_by not in (DEVELOPER, REVIEWER)
-    return by_hand or (case.facts.head_in_base is True and pull.head_sha == HEAD)
-
-
-NEEDS: Mapping[tuple[Stage, Stage], Callable[[Case], bool]] = {
-    (Stage.CREATED, Stage.ANALYSIS): _branch_is_cut,
-    (Stage.ANALYSIS, Stage.ARCHITECTURE): lambda case: (
-        _worked(case)
-        and _has(case, "01-")
-        and _approved(case, "analysis_approved", by_person=case.spec.gates.approval.analysis == "Person")
-    ),
-    (Stage.ARCHITECTURE, Stage.DEVELOPMENT): lambda case: _worked(case) and _has(case, "06-adr/"),
-    (Stage.DEVELOPMENT, Stage.REVIEW): lambda case: _worked(case) and _good_pull_of_any_head(case) and _green(case),
-    (Stage.REVIEW, Stage.TESTING): lambda case: _worked(case) and _good_pull(case) and _reviewed(case),
-    (Stage.TESTING, Stage.DEPLOY_STAGING): lambda case: _worked(case) and _good_pull(case) and _tested(case),
-    (Stage.DEPLOY_STAGING, Stage.DEPLOY): _is_on_base,
-    (Stage.DEPLOY, Stage.DONE): _is_deployed,
-    **{
-        (stage, Stage.DONE): _merged_by_a_person
-        for stage in (Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING)
-    },
-}
-
-
-def _good_pull_of_any_head(case: Case) -> bool:
-    pull = case.facts.pull
-    right = isinstance(pull, PullRequest) and pull.state == "open" and pull.head == case.status.branch
-    return right and isinstance(pull, PullRequest) and pull.base == "main" and case.status.pull_request is not None
-
-
-def _may_merge(case: Case) -> bool:
-    freeze = case.facts.lane.freeze
-    approved = _approved(case, "deploy_approved", by_person=case.spec.gates.approval.deploy == "Person")
-    judged = _good_pull(case) and _green(case) and _reviewed(case) and _tested(case) and approved
-    fits = case.facts.base_in_head is True and isinstance(case.facts.base_head, str)
-    return judged and fits and not (freeze is not None and freeze.scope == "merge")
-
-
-def _may_start(case: Case) -> bool:
-    lane, facts = case.facts.lane, case.facts
-    mine = case.repository.status.active_item is not None
-    free = lane.ready and lane.first and lane.freeze is None and not lane.occupied_by and not lane.cycle
-    free = free and lane.watched_until is None
-    depends = all(needed.state == DependencyState.DONE for needed in lane.dependencies)
-    return mine and free and depends and facts.branch_head is None and isinstance(facts.base_head, str)
-
-
-INTENDS: Mapping[Effect, Callable[[Case], bool]] = {
-    Effect.CUT_BRANCH: _may_start,
-    Effect.OPEN_PULL_REQUEST: lambda case: (
-        _is_unproposed(case) and isinstance(case.facts.branch_head, str) and bool(_files(case))
-    ),
-    Effect.MERGE: _may_merge,
-    Effect.PRODUCTION: lambda case: case.stage == Stage.DEPLOY and case.status.merge_sha == HEAD,
-}
-
-
-def _is_unproposed(case: Case) -> bool:
-    """After development one that is open already is taken on by the same intent, which has it reviewed."""
-    pull = case.facts.pull
-    return case.status.pull_request is None and (pull is None or (_is_open(pull) and case.stage != Stage.DEVELOPMENT))
-
-
-def _is_open(pull: object) -> bool:
-    return isinstance(pull, PullRequest)
-
-
-def _files(case: Case) -> tuple[ChangedFile, ...]:
-    return case.facts.changed if isinstance(case.facts.changed, tuple) else ()
-
-
-# --- rules
 
 
 def only_edges(case: Case, action: Action) -> str:
@@ -211,6 +62,25 @@ def gates_known(case: Case, action: Action) -> str:
     if new is not None and begun and not started_over and not INTENDS[new.effect](case):
         return f"intends {new.effect.value} although it must not"
     return ""
+
+
+def only_our_own_head(case: Case, action: Action) -> str:
+    """Before the merge another head is taken on where our rebase brought it, and everything else goes back."""
+    if not isinstance(action, Settle) or not case.status.stage == action.status.stage == Stage.DEPLOY_STAGING:
+        return ""
+    intent, facts = case.status.transition, case.facts
+    if action.status.head_sha in (case.status.head_sha, None) or case.status.pull_request is None:
+        return ""
+    ours = intent is not None and intent.effect == Effect.REBASE and facts.change_id == intent.precondition.change_id
+    return "" if ours and facts.base_in_head is True else "takes a head for its own that may be anybody's"
+
+
+def the_mark_goes_up(case: Case, action: Action) -> str:
+    if not isinstance(action, Amend) or action.coverage is None:
+        return ""
+    mark, merged = case.repository.status.coverage, case.status.merge_sha
+    up = mark is None or action.coverage.percent > mark.percent
+    return "" if up and action.coverage.sha == merged and merged else "a mark that is not the merge's, or goes down"
 
 
 def nothing_starts_unasked(case: Case, action: Action) -> str:
@@ -347,6 +217,8 @@ RULES = (
     only_edges,
     broken_glass,
     gates_known,
+    only_our_own_head,
+    the_mark_goes_up,
     nothing_starts_unasked,
     the_end_is_the_end,
     counts_monotone,

@@ -14,11 +14,12 @@ from tests.unit.pipeline.simulation import GOOD, Luck, World, chance
 
 WALK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SEEDS = st.integers(min_value=0, max_value=2**32)
+COVERED = {"approval": {"analysis": "Auto", "deploy": "Auto"}, "coverage": {"enabled": True}}
 PERSON = {"approval": {"analysis": "Person", "deploy": "Person"}}
 
 
 def walk(seed: int, steps: int, *, person: bool = False, luck: Luck | None = None) -> World:
-    of = repository(active=False, **({"gates": PERSON} if person else {}))
+    of = repository(active=False, gates=PERSON if person else COVERED)
     world = World(chance(seed), luck or Luck(), of=of)
     for _ in range(steps):
         world.step()
@@ -37,9 +38,13 @@ def check(world: World) -> None:
     for head in world.merges:
         assert world.commits[head].ci == "success"
         assert world.commits[head].tested
-        assert any((review.author, review.commit) == (REVIEWER, head) for review in world.reviews)
+        reviewed = {review.commit for review in world.reviews if review.author == REVIEWER}
+        assert reviewed & set(world.lineage(head)), "the change that was merged was never reviewed"
     if status.stage == Stage.DEPLOY:
         assert status.merge_sha == world.base
+        if status.transition is None and world.of.spec.gates.coverage.enabled:
+            assert world.of.status.coverage is not None
+            assert world.of.status.coverage.percent == 80
 
 
 @WALK
