@@ -23,6 +23,7 @@ from conveyor.pipeline.words import (
     NotEvaluated,
     Passed,
     Word,
+    change_id,
     head_sha,
     unreadable,
 )
@@ -198,7 +199,7 @@ def first_open(words: tuple[tuple[str, Word], ...]) -> tuple[str, Failed | NotEv
 def recorded(case: Case, status: WorkItemStatus, words: tuple[tuple[str, Word], ...]) -> WorkItemStatus:
     """The status with these words in it; one that has not changed keeps its time, so that nothing is written for it."""
     gates = {gate.name: gate for gate in status.gates}
-    head, change = head_sha(case), _change(case)
+    head, change = head_sha(case), change_id(case)
     for name, word in words:
         if isinstance(word, NotEvaluated) and (word.unread or word.needs is not None):
             continue
@@ -216,14 +217,6 @@ def recorded(case: Case, status: WorkItemStatus, words: tuple[tuple[str, Word], 
         if not same or (old is not None and change and old.change_id != change):
             gates[name] = new
     return status.model_copy(update={"gates": tuple(gates[name] for name in sorted(gates))})
-
-
-def _change(case: Case) -> str:
-    match case.facts.change_id:
-        case str() as change:
-            return change
-        case Unknown():
-            return ""
 
 
 def rebased(status: WorkItemStatus, *, to: str, on: str, now: datetime) -> WorkItemStatus:

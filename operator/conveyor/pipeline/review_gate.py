@@ -5,7 +5,7 @@ from __future__ import annotations
 from conveyor.api.workitem import Gate, WaitingReason, WorkItemStatus
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.facts import ForgeReview, Unknown
-from conveyor.pipeline.words import Failed, NotEvaluated, Passed, Word, unreadable
+from conveyor.pipeline.words import Failed, NotEvaluated, Passed, Word, change_id, unreadable
 
 REVIEW_APPROVED = "review_approved"
 
@@ -69,10 +69,10 @@ def carried_heads(case: Case, head: str) -> frozenset[str]:
 
     Only our own rebase keeps the gate's record: with any other head on record it is gone, see `unreviewed`.
     """
-    gate, change = case.status.gate(REVIEW_APPROVED), case.facts.change_id
-    if gate is None or case.status.head_sha != head or not isinstance(change, str):
+    gate, change = case.status.gate(REVIEW_APPROVED), change_id(case)
+    if gate is None or case.status.head_sha != head or not change or gate.change_id != change:
         return frozenset()
-    return frozenset({gate.head_sha}) - {head} if change and gate.change_id == change else frozenset()
+    return frozenset({gate.head_sha}) - {head}
 
 
 def reviewed_head(old: Gate | None, *, head: str, change: str) -> str:

@@ -61,3 +61,12 @@ def head_sha(case: Case) -> str:
     if case.status.pull_request is None:
         return case.facts.branch_head if isinstance(case.facts.branch_head, str) else ""
     return case.facts.pull.head_sha if isinstance(case.facts.pull, PullRequest) else ""
+
+
+def change_id(case: Case) -> str:
+    """The change that gates speak about: as read now, else as it is on record for this very head; empty: unknown."""
+    match case.facts.change_id:
+        case str() as change:
+            return change
+        case Unknown():
+            return (case.status.change_id or "") if case.status.head_sha == head_sha(case) else ""

@@ -266,6 +266,12 @@ def test_the_approval_is_carried_through_every_pass_and_a_second_rebase() -> Non
     assert words(whole)["review_approved"].head_sha == HEAD
 
 
+def test_a_change_that_cannot_be_read_for_once_loses_no_approval() -> None:
+    known = facts(pull=MOVED_PULL, reviews=(review(commit=HEAD),), statuses=(green("pending"),), change_id=UNKNOWN)
+    whole = after(rebased(), known)
+    assert decide_row(whole, facts(pull=MOVED_PULL, reviews=(review(commit=HEAD),))) == "intends Merge"
+
+
 def test_an_approval_that_was_dismissed_after_the_rebase_is_missed() -> None:
     gone = facts(pull=MOVED_PULL, reviews=(review(commit=HEAD, dismissed=True),))
     assert decide_row(rebased(), gone) == "waits Review"
