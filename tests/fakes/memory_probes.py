@@ -14,9 +14,13 @@ class MemoryProbes(Probes):
         self._clock = clock
         self.trouble = ""
         """What is wrong with the product; empty while it is well."""
+        self.hangs = False
+        """Nobody answers, ever."""
         self.asked: list[datetime] = []
 
     async def ask(self, probe: Probe) -> ProbeFact:
         await asyncio.sleep(0)
+        if self.hangs:
+            await asyncio.get_running_loop().create_future()
         self.asked.append(self._clock.now())
         return ProbeFact(name=probe.url or "query", healthy=not self.trouble, reason=self.trouble)

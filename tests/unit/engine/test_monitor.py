@@ -5,6 +5,7 @@ A watch of two minutes with a probe each 10 s, degraded after three failures in 
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -257,6 +258,30 @@ async def test_item_deleted_in_its_watch_is_probed_no_more() -> None:
     rig.cluster.store.delete(Kind.WORKITEM, item)
     await rig.run(until=600)
     assert rig.probes.asked == []
+
+
+async def test_watch_goes_on_when_its_repository_is_back() -> None:
+    rig, item = shop()
+    await rig.run(item)
+    whole = rig.cluster.store.object(Kind.REPOSITORY, SHOP)
+    rig.cluster.store.delete(Kind.REPOSITORY, SHOP)
+    await rig.run(until=60)
+    assert rig.probes.asked == []
+    rig.cluster.store.add(Kind.REPOSITORY, SHOP, whole | {"metadata": {"namespace": SHOP.namespace, "name": SHOP.name}})
+    await rig.run(until=600)
+    assert verdict(rig, item) == "Healthy"
+
+
+async def test_product_that_hangs_holds_no_pass_up() -> None:
+    rig, item = shop()
+    await rig.run(item)
+    rig.clock.advance(10)
+    rig.probes.hangs = True
+    process = rig.process or await rig.boot()
+    probing = asyncio.create_task(process.prober.reconcile(item))
+    await asyncio.wait_for(process.items.reconcile(item), timeout=5)
+    assert not probing.done()
+    probing.cancel()
 
 
 # --- who waits for it
