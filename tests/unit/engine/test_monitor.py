@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from conveyor.api.objects import Repository
 from conveyor.cluster.protocol import JSONObject, Key, Kind
+from conveyor.engine.admission import admit
 from tests.fakes.memory_cluster import Fault
 from tests.unit.engine.rig import NAMESPACE, PROBES, SHOP, TRACKER, Rig
 
@@ -321,6 +323,16 @@ async def test_next_item_does_not_wait_where_it_need_not(off: dict[str, Any]) ->
     await rig.run(until=0)
     assert verdict(rig, item) == "Watching"
     assert rig.stage(second) != "created"
+
+
+async def test_watch_that_began_since_the_decision_is_noticed_by_the_admission() -> None:
+    rig, item = shop()
+    second = rig.item("second", title="Second")
+    await rig.run(item)
+    process = rig.process or await rig.boot()
+    repository = Repository.model_validate(rig.cluster.store.object(Kind.REPOSITORY, SHOP))
+    await admit(process.world, process.hub, rig.whole(second), repository)
+    assert rig.status(SHOP, Kind.REPOSITORY)["activeItem"]["name"] == "first"
 
 
 async def test_item_of_another_repository_does_not_wait() -> None:
