@@ -40,11 +40,19 @@ class OperatorProcess:
     """`with OperatorProcess(…) as operator`: started, and ended whatever happens."""
 
     def __init__(
-        self, kubeconfig: Path, namespace: str, log: Path, *, resync: float | None = None, **settings: object
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        log: Path,
+        *,
+        resync: float | None = None,
+        before: str = "",
+        **settings: object,
     ) -> None:
+        """`resync` in seconds; `before` is code that runs in the process before its own."""
         (port,) = free_ports(1)
         self.url, self.log = f"http://127.0.0.1:{port}", log
-        self._code = (RESYNC.format(seconds=resync) if resync is not None else "") + CALL
+        self._code = before + (RESYNC.format(seconds=resync) if resync is not None else "") + CALL
         self._environment = environment(
             KUBECONFIG=kubeconfig,
             NAMESPACES=namespace,

@@ -1,0 +1,113 @@
+"""One case: one item from admission to its end with one thing that goes wrong on the way, and what came of it."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tests.faults.agents import Work
+from tests.faults.desk import Write
+from tests.faults.faults import Fault, Stale, Target
+from tests.faults.judge import Evidence, Expected, findings, unfinished
+from tests.faults.lane import Lane, Servers
+from tests.faults.project import Project
+from tests.faults.stale import StaleTarget
+
+LIMIT_SECONDS = 90.0
+"""Until a case must have come to its end; an undisturbed one takes a tenth of that."""
+QUIET_SECONDS, LATE_SECONDS = 0.3, 2.0
+"""How long it is watched afterwards, without and with a request that arrived after the end."""
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What the Repository asks for, what happens beside, and what must have come of it."""
+
+    name: str
+    spec: Mapping[str, Any]
+    expected: Expected
+    beside: Mapping[str, Callable[[Project], None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    scenario: str
+    target: Target | StaleTarget | None = None
+    fault: Fault | Stale | None = None
+
+    def __str__(self) -> str:
+        return f"{self.scenario} | {self.target or 'nothing'} | {self.fault or 'no fault'}"
+
+
+@dataclass
+class Result:
+    case: str
+    outcome: str
+    """`ok`, `not reached` (the write never came, so nothing went wrong) or `failed`."""
+    seconds: float
+    """From the item's creation to its end."""
+    crashes: int
+    writes: int
+    findings: list[str] = field(default_factory=list)
+    log: str = ""
+    """The end of the operator's log, of failures."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def run(lane: Lane, case: Case, scenario: Scenario) -> tuple[Result, list[Write]]:
+    """The case's result, and the writes that went past."""
+    name = f"c{next(_numbers)}"
+    servers: Servers = lane.servers
+    project = await asyncio.to_thread(Project, servers.gitea, servers.accounts, f"{lane.namespace}-{name}")
+    work = Work(project, beside=scenario.beside)
+    crashes, offset = lane.crashes, lane.log.stat().st_size if lane.log.exists() else 0
+    _arm(lane, case)
+    await lane.begin(name, work, **scenario.spec)
+    took = await lane.until(lambda: not any(unfinished(lane.audit, name)), LIMIT_SECONDS)
+    await _afterwards(lane, name)
+    evidence = Evidence(
+        audit=lane.audit,
+        name=name,
+        found=await asyncio.to_thread(project.look),
+        ran=list(work.ran),
+        offences=lane.desk.offences,
+        log=lane.log.read_bytes()[offset:].decode(errors="replace"),
+    )
+    wrong = list(findings(evidence, scenario.expected))
+    writes = lane.desk.writes
+    fired = lane.desk.fired + lane.watches.fired
+    _disarm(lane)
+    wrong += [f"half: {left} {name} could not be deleted" for left in await lane.remove(name)]
+    outcome = "failed" if wrong else "ok" if fired or case.fault is None else "not reached"
+    log = evidence.log[-6000:] if wrong else ""
+    return Result(str(case), outcome, round(took, 2), lane.crashes - crashes, len(writes), wrong, log), writes
+
+
+def _arm(lane: Lane, case: Case) -> None:
+    match case.target, case.fault:
+        case StaleTarget() as target, _:
+            lane.watches.begin(target)
+            lane.desk.begin()
+        case Target() as target, Fault() as fault:
+            lane.desk.begin(target, fault)
+            lane.watches.begin()
+        case _:
+            _disarm(lane)
+
+
+def _disarm(lane: Lane) -> None:
+    lane.desk.begin()
+    lane.watches.begin()
+
+
+async def _afterwards(lane: Lane, name: str) -> None:
+    """What was held back arrives; then nothing more may happen, and what does is to be over again."""
+    late = await lane.desk.at_the_end()
+    await asyncio.sleep(LATE_SECONDS if late else QUIET_SECONDS)
+    await lane.until(lambda: not any(unfinished(lane.audit, name)), 2.0)
+
+

@@ -1,0 +1,198 @@
+"""One operator with its two proxies in a namespace of its own, through which cases go one after the other."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from conveyor.api.stages import Role
+from tests.cluster import kubeconfig as kubeconfigs
+from tests.cluster.api import ApiError, AsyncKube
+from tests.cluster.gitea import Gitea, User
+from tests.faults.agents import Agents, Work
+from tests.faults.audit import Audit
+from tests.faults.desk import Desk
+from tests.faults.project import CI_CONTEXT, OWNER, Project, role_tokens
+from tests.faults.proxy import Proxy, Upstream
+from tests.faults.stale import Watches
+from tests.integration.engine_process import OperatorProcess
+
+Object = dict[str, Any]
+SHORTER = """
+import conveyor.cluster.connection as c; c.READ_SECONDS, c.WRITE_SECONDS = 5.0, 5.0
+import conveyor.web.client as w; w.IDLE_SECONDS = 5.0
+"""
+"""Nobody waits twenty seconds for each answer that never comes."""
+SETTINGS = {"RECONCILE_INTERVAL_SECONDS": 1, "GRACE_DEFAULT_SECONDS": 1, "AGENT_TOOLS_IMAGE": "conveyor:test"}
+READY_SECONDS = 60.0
+FORGE, AGENTS = "forge", "forge-agents"  # names of Secrets
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What all lanes share."""
+
+    kubeconfig: Path
+    gitea: Gitea
+    accounts: Mapping[str, User]
+    directory: Path
+
+
+class NotReadyError(Exception):
+    """The lane could not begin a case; the message says why."""
+
+
+class Lane:
+    """`async with`. `resync` shortens the operator's relist, `patch` is code that runs in the operator before it."""
+
+    def __init__(self, servers: Servers, namespace: str, *, resync: float | None = None, patch: str = "") -> None:
+        self.servers, self.namespace = servers, namespace
+        self.directory = servers.directory / namespace
+        self.desk, self.watches = Desk(self._crash), Watches()
+        self.audit = Audit(servers.kubeconfig, namespace)
+        self.agents = Agents(servers.kubeconfig, namespace, deploys=self.directory / "deploys")
+        self.crashes = 0
+        self._resync, self._patch = resync, patch
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "operator.log"
+
+    async def __aenter__(self) -> Self:
+        self.directory.mkdir(parents=True)
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        enter, connection = stack.enter_async_context, kubeconfigs.read(self.servers.kubeconfig)
+        self.kube = await enter(AsyncKube(self.servers.kubeconfig))
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        await self.kube.request("POST", "/api/v1/namespaces", body=body)
+        stack.push_async_callback(self.kube.request, "DELETE", f"/api/v1/namespaces/{self.namespace}")
+        await self._until_service_account()
+        await enter(self.audit)
+        await enter(self.agents)
+        upstream = Upstream(connection.server, connection.tls, connection.token or "")
+        self.api = await enter(Proxy(upstream, self.desk, self.watches))
+        self.forge = await enter(Proxy(Upstream(self.servers.gitea.url), self.desk))
+        await self._secret(FORGE, token=self.servers.accounts["conveyor"].token)
+        await self._secret(AGENTS, **role_tokens(self.servers.accounts))
+        self.operator = OperatorProcess(
+            self._kubeconfig(),
+            self.namespace,
+            self.log,
+            resync=self._resync,
+            before=SHORTER + self._patch,
+            POD_NAMESPACE=self.namespace,
+            **SETTINGS,
+        )
+        stack.enter_context(self.operator)
+
+    def _kubeconfig(self) -> Path:
+        path = self.directory / "kubeconfig"
+        named = {"cluster": {"server": self.api.url}, "user": {"token": "of no meaning to the proxy"}}
+        content = {"apiVersion": "v1", "kind": "Config", "current-context": "proxy"}
+        content |= {"contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}]}
+        content |= {f"{kind}s": [{"name": "proxy", kind: value}] for kind, value in named.items()}
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    async def _until_service_account(self) -> None:
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                try:
+                    await self.kube.request("GET", f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default")
+                except ApiError as error:
+                    if error.code != 404:
+                        raise
+                    await asyncio.sleep(0.05)
+                else:
+                    return
+
+    async def _secret(self, name: str, **values: str) -> None:
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
+        body |= {"stringData": values | {"url": self.forge.url}}
+        await self.kube.request("POST", f"/api/v1/namespaces/{self.namespace}/secrets", body=body)
+
+    def _crash(self) -> None:
+        """The operator dies and a new one starts, as a Deployment would have it."""
+        self.crashes += 1
+        self.operator.restart()
+
+    # --- cases
+
+    async def begin(self, name: str, work: Work, **spec: Any) -> None:  # noqa: ANN401 - of the Repository
+        """A Repository and an item in it, both of this name."""
+        self.agents.works[name] = work
+        self.watch_forge(work.project)
+        repository = work.project.repository
+        forge = {"url": self.forge.url, "owner": OWNER, "name": repository.name, "credentialsSecretRef": {"name": FORGE}}
+        agents = [{"role": role.value, "image": "agent:1"} for role in Role]
+        gates = {"ci": {"contexts": [CI_CONTEXT], "creators": ["ci-bot"]}} | spec.pop("gates", {})
+        whole = {"forge": forge, "agents": agents, "agentCredentialsSecretRef": {"name": AGENTS}, "gates": gates} | spec
+        await self._create("Repository", "repositories", name, whole)
+        await self.until(lambda: self.audit.ready(name) == "True", READY_SECONDS)
+        if self.audit.ready(name) != "True":
+            raise NotReadyError(f"Repository {name} after {READY_SECONDS:.0f} s: {self.audit.ready(name)}")
+        await self._create("WorkItem", "workitems", name, {"repositoryRef": {"name": name}, "title": "A small change"})
+
+    def watch_forge(self, project: Project) -> None:
+        """CI looks at open heads whenever the operator has written to the forge."""
+        self.forge.wrote = lambda: asyncio.to_thread(project.call_open_heads_green)
+
+    async def _create(self, kind: str, plural: str, name: str, spec: Object) -> None:
+        body = {"apiVersion": "conveyor.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        await self.kube.request("POST", self.path(plural), body=body)
+
+    def path(self, plural: str, name: str = "") -> str:
+        return f"/apis/conveyor.dev/v1alpha1/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
+
+    async def until(self, condition: Callable[[], object], seconds: float) -> float:
+        """Until it holds or the time is over; gives the seconds it took."""
+        began = time.monotonic()
+        while not condition() and time.monotonic() - began < seconds:
+            await asyncio.sleep(0.02)
+        return time.monotonic() - began
+
+    async def remove(self, name: str) -> list[str]:
+        """Item and Repository are deleted; what of them is still there after a while."""
+        for plural in ("workitems", "repositories"):
+            await self._delete(plural, name)
+        left: list[str] = []
+        for _ in range(100):
+            left = [plural for plural in ("workitems", "repositories") if await self._exists(plural, name)]
+            if not left:
+                break
+            await asyncio.sleep(0.1)
+        self.agents.works.pop(name, None)
+        return left
+
+    async def _delete(self, plural: str, name: str) -> None:
+        try:
+            await self.kube.request("DELETE", self.path(plural, name))
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+    async def _exists(self, plural: str, name: str) -> bool:
+        try:
+            await self.kube.request("GET", self.path(plural, name))
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return False
+        return True

@@ -1,0 +1,96 @@
+"""One code repository in Gitea for one item: made as an administrator would, and looked at afterwards from outside."""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.cluster.gitea import Gitea, GiteaError, Repository, User
+
+Object = dict[str, Any]
+OWNER = "faults"
+WRITE = ("write:repository", "write:issue", "read:user")
+RIGHTS: Mapping[str, str] = {"conveyor": "admin", "coder": "write", "critic": "write", "ci-bot": "write"}
+"""The operator; who writes; who reviews and tests; who says whether it is green."""
+CI_CONTEXT = "ci/test"
+
+
+def users(gitea: Gitea) -> dict[str, User]:
+    """Once per Gitea."""
+    try:
+        gitea.api("POST", "/orgs", json={"username": OWNER, "visibility": "public"})
+    except GiteaError as error:
+        if error.code != 422:  # there already
+            raise
+    return {name: gitea.create_user(name, scopes=WRITE) for name in RIGHTS}
+
+
+def role_tokens(accounts: Mapping[str, User]) -> dict[str, str]:
+    writers = dict.fromkeys(("analyst", "architect", "developer"), accounts["coder"].token)
+    return writers | dict.fromkeys(("reviewer", "tester"), accounts["critic"].token)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is in Gitea. Movements are those of Git's own log of a branch, which nothing takes back."""
+
+    main: str
+    main_moves: tuple[str, ...]
+    """Where main was put, one entry for each time."""
+    commits: tuple[str, ...]
+    """Subjects of what is on main, oldest first."""
+    branches: tuple[str, ...]
+    pulls: tuple[Object, ...]
+
+
+class Project:
+    def __init__(self, gitea: Gitea, accounts: Mapping[str, User], name: str) -> None:
+        self.gitea, self.accounts = gitea, accounts
+        self.repository: Repository = gitea.create_repository(OWNER, name, files={"README.md": "# For a test\n"})
+        for user, permission in RIGHTS.items():
+            gitea.add_collaborator(self.repository, user, permission=permission)
+        rights = {f"enable_{right}": True for right in ("push", "push_whitelist", "merge_whitelist")}
+        allowed = {f"{right}_whitelist_usernames": ["conveyor"] for right in ("push", "merge")}
+        gitea.protect(self.repository, "main", **rights, **allowed)
+
+    def commit(self, files: Mapping[str, str], *, message: str, branch: str, user: str) -> str:
+        token = self.accounts[user].token
+        return self.gitea.commit(self.repository, files, message=message, branch=branch, token=token)
+
+    def move_main(self) -> None:
+        """Somebody else's work lands."""
+        self.commit({"OTHER.md": "# Of somebody else\n"}, message="Other work", branch="main", user="conveyor")
+
+    def call_green(self, sha: str) -> None:
+        """CI says that this commit is good."""
+        body = {"context": CI_CONTEXT, "state": "success", "description": "fine"}
+        token = self.accounts["ci-bot"].token
+        self.gitea.api("POST", f"{self.repository.path}/statuses/{sha}", token=token, json=body)
+
+    def call_open_heads_green(self) -> None:
+        """CI has a look at every open pull request."""
+        for pull in self.gitea.api("GET", f"{self.repository.path}/pulls", state="open"):
+            sha = pull["head"]["sha"]
+            if not self.gitea.api("GET", f"{self.repository.path}/commits/{sha}/statuses"):
+                self.call_green(sha)
+
+    def approve(self, number: int) -> None:
+        head = self.gitea.api("GET", f"{self.repository.path}/pulls/{number}")["head"]["sha"]
+        body = {"event": "APPROVED", "body": "good", "commit_id": head}
+        token = self.accounts["critic"].token
+        self.gitea.api("POST", f"{self.repository.path}/pulls/{number}/reviews", token=token, json=body)
+
+    def look(self) -> Found:
+        listed = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads")
+        pulls = self.gitea.api("GET", f"{self.repository.path}/pulls", state="all")
+        return Found(
+            main=self._git("rev-parse", "refs/heads/main")[0],
+            main_moves=tuple(reversed(self._git("reflog", "show", "--format=%H", "refs/heads/main"))),
+            commits=tuple(self._git("log", "--reverse", "--format=%s", "refs/heads/main")),
+            branches=tuple(name for name in listed if name != "main"),
+            pulls=tuple(pulls),
+        )
+
+    def _git(self, *words: str) -> list[str]:
+        command = ["git", "-C", str(self.gitea.bare(self.repository)), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()

@@ -1,0 +1,23 @@
+"""The ways that are gone through. What a way asks for and must come to is data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.faults.cases import Scenario
+from tests.faults.judge import Expected
+
+AUTO = {"approval": {"analysis": "Auto", "deploy": "Auto"}}
+
+
+def job_template(name: str) -> Mapping[str, Any]:
+    return {"spec": {"containers": [{"name": name, "image": f"{name}:1"}]}}
+
+
+PLAIN = Scenario(
+    name="plain",
+    spec={"gates": AUTO, "deploy": {"template": job_template("deploy")}},
+    expected=Expected(),
+)
+"""Branch, five runs, pull request, merge, production."""
+
+SCENARIOS = {scenario.name: scenario for scenario in (PLAIN,)}
