@@ -62,8 +62,8 @@ class Audit:
     async def __aenter__(self) -> Self:
         await self._kube.__aenter__()
         try:
-            for resource in PATHS:
-                path = PATHS[resource].format(self._namespace, resource)
+            for resource, place in PATHS.items():
+                path = place.format(self._namespace, resource)
                 version = await self._version(path)
                 self._tasks.append(asyncio.create_task(self._watch(resource, path, version)))
         except BaseException:
@@ -162,7 +162,7 @@ class Audit:
     def ready(self, repository: str) -> str:
         """Its condition Ready: "True", or why not."""
         conditions = (self.repositories.get(repository, {}).get("status") or {}).get("conditions", [])
-        found = next((one for one in conditions if one["type"] == "Ready"), {})
+        found: Object = next((one for one in conditions if one["type"] == "Ready"), {})
         if found.get("status") == "True":
             return "True"
         return f"{found.get('reason', 'not looked at')}: {found.get('message', '')}"

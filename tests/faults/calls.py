@@ -78,16 +78,17 @@ def offence(call: Call) -> str:
 
 
 class Names:
-    """Names of writes; it remembers what each Job is for, which later requests about it do not say."""
+    """Names of writes; it remembers what each Job is for and who works, which later requests about it do not say."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, str] = {}
+        self._role = "nobody"
 
     def of(self, call: Call) -> str:
         match call.resource:
             case "workitems" | "repositories" as resource:
                 kind = {"workitems": "item", "repositories": "repository"}[resource]
-                return f"{kind}: {_status_change(call) if call.path.endswith('/status') else call.method.lower()}"
+                return f"{kind}: {self._status_change(call) if call.path.endswith('/status') else call.method.lower()}"
             case "jobs":
                 return self._job(call)
             case "leases":
@@ -96,6 +97,23 @@ class Names:
                 return _forge_write(call)
             case other:
                 return f"{other}: {call.method.lower()}"
+
+    def _status_change(self, call: Call) -> str:
+        """What a merge patch of a status changes, in the order in which it matters."""
+        status = call.json.get("status") or {}
+        said = [*_stage(status), *_transition(status), *self._run(status)]
+        return ", ".join(said or _waiting(status) or sorted(status)) or "nothing"
+
+    def _run(self, status: Object) -> list[str]:
+        run = status.get("activeRun", False)
+        if run is None:
+            return [f"answer of the {self._role}" if status.get("lastRun") else f"run of the {self._role} ends"]
+        if not run:
+            return []
+        if "role" not in run:
+            return [f"uid of the {self._role}'s run"]
+        self._role = run["role"]
+        return [f"run of the {self._role}"]
 
     def _job(self, call: Call) -> str:
         metadata = call.json.get("metadata", {})
@@ -108,18 +126,6 @@ class Names:
         if call.method == "DELETE":
             return f"Job {what}: delete"
         return f"Job {what}: {'let go' if 'finalizers' in metadata else 'expire'}"
-
-
-def _status_change(call: Call) -> str:
-    """What a merge patch of a status changes, in the order in which it matters."""
-    status = call.json.get("status") or {}
-    said = [
-        *_stage(status),
-        *_transition(status),
-        *_present("runs of", status.get("activeRun", False), lambda run: run.get("role", "its uid")),
-        *_present("waits for", status.get("waiting", False), lambda waiting: waiting.get("reason", "the same")),
-    ]
-    return ", ".join(said) or ", ".join(sorted(status)) or "nothing"
 
 
 def _stage(status: Object) -> list[str]:
@@ -141,8 +147,9 @@ def _transition(status: Object) -> list[str]:
     return ["intent " + "/".join(sorted(found))]
 
 
-def _present(what: str, value: Any, name: Any) -> list[str]:
-    return [] if not isinstance(value, dict) else [f"{what} {name(value)}"]
+def _waiting(status: Object) -> list[str]:
+    reason = (status.get("waiting") or {}).get("reason")
+    return [f"waits for {reason}"] if reason else []
 
 
 def _lease(call: Call) -> str:
@@ -150,7 +157,7 @@ def _lease(call: Call) -> str:
     name = str(body.get("metadata", {}).get("name") or call.path.rsplit("/", 1)[-1])
     holder = (body.get("spec") or {}).get("holderIdentity", "same")
     doing = {"POST": "take", "DELETE": "delete"}.get(call.method, "keep" if holder == "same" else "take over")
-    return f"Lease {name.split('-')[0]}: {doing if holder else 'release'}"
+    return f"Lease {name.split('-', maxsplit=1)[0]}: {doing if holder else 'release'}"
 
 
 def _forge_write(call: Call) -> str:

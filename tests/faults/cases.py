@@ -80,6 +80,7 @@ async def run(lane: Lane, case: Case, scenario: Scenario) -> tuple[Result, list[
     wrong = list(findings(evidence, scenario.expected))
     writes = lane.desk.writes
     fired = lane.desk.fired + lane.watches.fired
+    lane.seen = dict(lane.watches.events)
     _disarm(lane)
     wrong += [f"half: {left} {name} could not be deleted" for left in await lane.remove(name)]
     outcome = "failed" if wrong else "ok" if fired or case.fault is None else "not reached"
@@ -109,5 +110,3 @@ async def _afterwards(lane: Lane, name: str) -> None:
     late = await lane.desk.at_the_end()
     await asyncio.sleep(LATE_SECONDS if late else QUIET_SECONDS)
     await lane.until(lambda: not any(unfinished(lane.audit, name)), 2.0)
-
-

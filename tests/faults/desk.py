@@ -1,5 +1,6 @@
 """The desk all requests of one operator go past: it counts the writes and says which of them goes wrong."""
 
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ class Write:
     nth: int
     fault: Fault | None = None
     answers: list[int] = field(default_factory=list)
+    time: float = field(default_factory=time.monotonic)
 
     def __str__(self) -> str:
         return self.name if self.nth == 1 else f"{self.name} ({self.nth})"
@@ -94,4 +96,3 @@ class Desk:
             self._held.remove(held)
         for _, send in due:
             await send()
-

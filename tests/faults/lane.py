@@ -58,6 +58,8 @@ class Lane:
         self.audit = Audit(servers.kubeconfig, namespace)
         self.agents = Agents(servers.kubeconfig, namespace, deploys=self.directory / "deploys")
         self.crashes = 0
+        self.seen: Mapping[str, int] = {}
+        """How many events of each resource the operator was sent in the last case."""
         self._resync, self._patch = resync, patch
         self._stack = contextlib.AsyncExitStack()
 
@@ -105,7 +107,7 @@ class Lane:
     def _kubeconfig(self) -> Path:
         path = self.directory / "kubeconfig"
         named = {"cluster": {"server": self.api.url}, "user": {"token": "of no meaning to the proxy"}}
-        content = {"apiVersion": "v1", "kind": "Config", "current-context": "proxy"}
+        content: Object = {"apiVersion": "v1", "kind": "Config", "current-context": "proxy"}
         content |= {"contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}]}
         content |= {f"{kind}s": [{"name": "proxy", kind: value}] for kind, value in named.items()}
         path.write_text(yaml.safe_dump(content))
@@ -135,12 +137,17 @@ class Lane:
 
     # --- cases
 
-    async def begin(self, name: str, work: Work, **spec: Any) -> None:  # noqa: ANN401 - of the Repository
+    async def begin(self, name: str, work: Work, **spec: Any) -> None:
         """A Repository and an item in it, both of this name."""
         self.agents.works[name] = work
         self.watch_forge(work.project)
         repository = work.project.repository
-        forge = {"url": self.forge.url, "owner": OWNER, "name": repository.name, "credentialsSecretRef": {"name": FORGE}}
+        forge = {
+            "url": self.forge.url,
+            "owner": OWNER,
+            "name": repository.name,
+            "credentialsSecretRef": {"name": FORGE},
+        }
         agents = [{"role": role.value, "image": "agent:1"} for role in Role]
         gates = {"ci": {"contexts": [CI_CONTEXT], "creators": ["ci-bot"]}} | spec.pop("gates", {})
         whole = {"forge": forge, "agents": agents, "agentCredentialsSecretRef": {"name": AGENTS}, "gates": gates} | spec
@@ -164,7 +171,7 @@ class Lane:
     async def until(self, condition: Callable[[], object], seconds: float) -> float:
         """Until it holds or the time is over; gives the seconds it took."""
         began = time.monotonic()
-        while not condition() and time.monotonic() - began < seconds:
+        while not condition() and time.monotonic() - began < seconds:  # noqa: ASYNC110 - others report nothing
             await asyncio.sleep(0.02)
         return time.monotonic() - began
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -59,7 +59,7 @@ class Proxy:
             self._session = await stack.enter_async_context(
                 aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
             )
-            runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)  # type: ignore[arg-type]
+            runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -110,7 +110,8 @@ class Proxy:
         await self._desk.after(write)
         return response
 
-    async def _misbehave(self, request: web.BaseRequest, write: Write, send: Callable[[], Awaitable[Answer]]
+    async def _misbehave(
+        self, request: web.BaseRequest, write: Write, send: Callable[[], Awaitable[Answer]]
     ) -> web.StreamResponse:
         match write.fault:
             case None:
@@ -153,7 +154,7 @@ class Proxy:
             return response
 
 
-async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _lines(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
     pending = b""
     async for chunk in answer.content.iter_any():
         *whole, pending = (pending + chunk).split(b"\n")
@@ -181,5 +182,5 @@ def _abort(request: web.BaseRequest) -> web.Response:
 
 async def _until_given_up(request: web.BaseRequest) -> None:
     async with asyncio.timeout(HANG_SECONDS):
-        while request.transport is not None and not request.transport.is_closing():
+        while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - tells nobody
             await asyncio.sleep(0.05)

@@ -1,5 +1,6 @@
 """What can happen to lists and watches on their way to the operator."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ Object = dict[str, Any]
 OLD_LISTS = 2
 """The engine's own list and the watch shell's."""
 VERSIONS_BACK = 3
+FROZEN_SECONDS = 300.0
+"""As long as the API server keeps a watch open."""
+_ENDS = frozenset({Stale.CUT, Stale.OLD_LIST, Stale.GONE})
 _GONE: Object = {
     "kind": "Status",
     "apiVersion": "v1",
@@ -59,33 +63,33 @@ class Watches:
         self, resource: str, lines: AsyncIterator[bytes], *, crash: Callable[[], None]
     ) -> AsyncIterator[bytes]:
         """The lines that the operator gets. Raises BrokenOffError where the connection is to break."""
-        frozen = False
         async for line in lines:
-            if frozen or not self._is_due(resource, line):
-                if not frozen:
-                    yield line
+            due = self._is_due(resource, line)
+            if self._target is None or not due:
+                yield line
                 continue
             self.fired += 1
-            match self._target.kind if self._target is not None else None:
-                case Stale.FREEZE:
-                    frozen = True
-                case Stale.LOSE:
-                    continue
-                case Stale.REPLAY:
-                    for earlier in [*self._past[resource]]:
-                        yield earlier
-                case Stale.CUT:
-                    yield line[: len(line) // 2]
-                    raise BrokenOffError
-                case Stale.GONE:
-                    yield json.dumps({"type": "ERROR", "object": _GONE}).encode() + b"\n"
-                    return
-                case Stale.OLD_LIST:
-                    self._old_lists = OLD_LISTS
-                    crash()
-                    raise BrokenOffError
-                case _:
-                    raise NotImplementedError(self._target)
+            for instead in self._instead(self._target.kind, resource, line):
+                yield instead
+            if self._target.kind is Stale.OLD_LIST:
+                self._old_lists = OLD_LISTS
+                crash()
+            if self._target.kind in _ENDS:
+                raise BrokenOffError
+            if self._target.kind is Stale.FREEZE:
+                await asyncio.sleep(FROZEN_SECONDS)
+
+    def _instead(self, kind: Stale, resource: str, line: bytes) -> list[bytes]:
+        """What comes in the event's place."""
+        match kind:
+            case Stale.REPLAY:
+                return list(self._past[resource])
+            case Stale.CUT:
+                return [line[: len(line) // 2]]
+            case Stale.GONE:
+                return [json.dumps({"type": "ERROR", "object": _GONE}).encode() + b"\n"]
+            case Stale.FREEZE | Stale.LOSE | Stale.OLD_LIST:
+                return []
 
     def _is_due(self, resource: str, line: bytes) -> bool:
         """Counts the event; whether it is the one that something happens to."""
@@ -96,11 +100,9 @@ class Watches:
         self._remember(resource, event["object"])
         self.events[resource] = self.events.get(resource, 0) + 1
         target = self._target
-        return (
-            target is not None
-            and not self.fired
-            and (resource, self.events[resource]) == (target.resource, target.nth)
-        )
+        if target is None or self.fired:
+            return False
+        return (resource, self.events[resource]) == (target.resource, target.nth)
 
     def _remember(self, resource: str, found: Object) -> None:
         versions = self._versions.setdefault((resource, found["metadata"]["name"]), [])
