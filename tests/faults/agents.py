@@ -102,7 +102,7 @@ def _do(task: Object, project: Project) -> None:
         case "analyst" | "architect" as role:
             _commit(task, project, f"{task['documents']}{files[role]}")
         case "developer":
-            project.call_green(_commit(task, project, "code.txt"))
+            project.call_green(_commit(task, project, f"code/{task['item']}.txt"))
         case "reviewer":
             project.approve(task["pullRequestNumber"])
         case _:

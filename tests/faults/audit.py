@@ -43,10 +43,11 @@ class Story:
     intents: dict[str, Intent] = field(default_factory=dict)
     stages: list[str] = field(default_factory=list)
     offences: list[str] = field(default_factory=list)
+    gone: bool = False
 
 
 class Audit:
-    """`async with`. Everything is by name, since a case makes each name once."""
+    """`async with`. Items are by name, since each case makes a name of its own."""
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         self._kube, self._namespace = AsyncKube(kubeconfig), namespace
@@ -55,8 +56,8 @@ class Audit:
         self.jobs: dict[str, list[Object]] = {}
         """Every Job there ever was, by its item: the newest state of each uid, in the order of their making."""
         self.leases: dict[str, Object] = {}
-        self.offences: dict[str, list[str]] = {}
-        """By Repository."""
+        self.offences: list[str] = []
+        """Of Repositories."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -108,8 +109,9 @@ class Audit:
 
     def _changed(self, resource: str, found: Object, *, deleted: bool) -> None:
         match resource:
-            case "workitems" if not deleted:
+            case "workitems":
                 self._item(found)
+                self.items[found["metadata"]["name"]].gone = deleted
             case "repositories" if not deleted:
                 self._repository(found)
             case "jobs":
@@ -140,7 +142,7 @@ class Audit:
     def _repository(self, found: Object) -> None:
         name = found["metadata"]["name"]
         old = self.repositories.get(name, {}).get("status") or {}
-        self.offences.setdefault(name, []).extend(repository_offences(old, found.get("status") or {}))
+        self.offences += repository_offences(old, found.get("status") or {})
         self.repositories[name] = found
 
     def _job(self, found: Object) -> None:
@@ -158,6 +160,9 @@ class Audit:
         story = self.items.get(item)
         found: Object = (story.now.get("status") if story is not None else None) or {}
         return found
+
+    def is_gone(self, item: str) -> bool:
+        return item in self.items and self.items[item].gone
 
     def ready(self, repository: str) -> str:
         """Its condition Ready: "True", or why not."""

@@ -10,7 +10,7 @@ from tests.faults.agents import Work
 from tests.faults.desk import Write
 from tests.faults.faults import Fault, Stale, Target
 from tests.faults.judge import Evidence, Expected, findings, unfinished
-from tests.faults.lane import Lane, Servers
+from tests.faults.lane import Lane
 from tests.faults.project import Project
 from tests.faults.stale import StaleTarget
 
@@ -61,20 +61,20 @@ class Result:
 async def run(lane: Lane, case: Case, scenario: Scenario) -> tuple[Result, list[Write]]:
     """The case's result, and the writes that went past."""
     name = f"c{next(_numbers)}"
-    servers: Servers = lane.servers
-    project = await asyncio.to_thread(Project, servers.gitea, servers.accounts, f"{lane.namespace}-{name}")
-    work = Work(project, beside=scenario.beside)
-    crashes, offset = lane.crashes, lane.log.stat().st_size if lane.log.exists() else 0
+    before = await asyncio.to_thread(lane.project.look)
+    work = Work(lane.project, beside=scenario.beside)
+    crashes, offset = lane.crashes, lane.log.stat().st_size
+    lane.audit.offences.clear()
     _arm(lane, case)
-    await lane.begin(name, work, **scenario.spec)
+    await lane.begin(name, work)
     took = await lane.until(lambda: not any(unfinished(lane.audit, name)), LIMIT_SECONDS)
     await _afterwards(lane, name)
     evidence = Evidence(
         audit=lane.audit,
         name=name,
-        found=await asyncio.to_thread(project.look),
+        found=(await asyncio.to_thread(lane.project.look)).since(before),
         ran=list(work.ran),
-        offences=lane.desk.offences,
+        offences=[*lane.desk.offences, *lane.audit.offences],
         log=lane.log.read_bytes()[offset:].decode(errors="replace"),
     )
     wrong = list(findings(evidence, scenario.expected))
@@ -82,7 +82,8 @@ async def run(lane: Lane, case: Case, scenario: Scenario) -> tuple[Result, list[
     fired = lane.desk.fired + lane.watches.fired
     lane.seen = dict(lane.watches.events)
     _disarm(lane)
-    wrong += [f"half: {left} {name} could not be deleted" for left in await lane.remove(name)]
+    if not await lane.remove(name):
+        wrong.append("half: the item cannot be deleted")
     outcome = "failed" if wrong else "ok" if fired or case.fault is None else "not reached"
     log = evidence.log[-6000:] if wrong else ""
     return Result(str(case), outcome, round(took, 2), lane.crashes - crashes, len(writes), wrong, log), writes

@@ -30,7 +30,8 @@ import conveyor.web.client as w; w.IDLE_SECONDS = 5.0
 """
 """Nobody waits twenty seconds for each answer that never comes."""
 SETTINGS = {"RECONCILE_INTERVAL_SECONDS": 1, "GRACE_DEFAULT_SECONDS": 1, "AGENT_TOOLS_IMAGE": "conveyor:test"}
-READY_SECONDS = 60.0
+READY_SECONDS, GONE_SECONDS = 90.0, 30.0
+REPOSITORY = "shop"
 FORGE, AGENTS = "forge", "forge-agents"  # names of Secrets
 
 
@@ -49,10 +50,21 @@ class NotReadyError(Exception):
 
 
 class Lane:
-    """`async with`. `resync` shortens the operator's relist, `patch` is code that runs in the operator before it."""
+    """`async with`. `spec` is more of its one Repository's spec.
 
-    def __init__(self, servers: Servers, namespace: str, *, resync: float | None = None, patch: str = "") -> None:
-        self.servers, self.namespace = servers, namespace
+    `resync` shortens the operator's relist, `patch` is code that runs in the operator before it.
+    """
+
+    def __init__(
+        self,
+        servers: Servers,
+        namespace: str,
+        spec: Mapping[str, Any],
+        *,
+        resync: float | None = None,
+        patch: str = "",
+    ) -> None:
+        self.servers, self.namespace, self._spec = servers, namespace, spec
         self.directory = servers.directory / namespace
         self.desk, self.watches = Desk(self._crash), Watches()
         self.audit = Audit(servers.kubeconfig, namespace)
@@ -103,6 +115,10 @@ class Lane:
             **SETTINGS,
         )
         stack.enter_context(self.operator)
+        self.project = await asyncio.to_thread(Project, self.servers.gitea, self.servers.accounts, self.namespace)
+        # CI looks at open heads whenever the operator has written to the forge.
+        self.forge.wrote = lambda: asyncio.to_thread(self.project.call_open_heads_green)
+        await self._make_repository()
 
     def _kubeconfig(self) -> Path:
         path = self.directory / "kubeconfig"
@@ -112,6 +128,20 @@ class Lane:
         content |= {f"{kind}s": [{"name": "proxy", kind: value}] for kind, value in named.items()}
         path.write_text(yaml.safe_dump(content))
         return path
+
+    async def _make_repository(self) -> None:
+        place = {"url": self.forge.url, "owner": OWNER, "name": self.project.repository.name}
+        spec: Object = {
+            "forge": place | {"credentialsSecretRef": {"name": FORGE}},
+            "agents": [{"role": role.value, "image": "agent:1"} for role in Role],
+            "agentCredentialsSecretRef": {"name": AGENTS},
+            "gates": {"ci": {"contexts": [CI_CONTEXT], "creators": ["ci-bot"]}} | self._spec.get("gates", {}),
+        }
+        rest = {key: value for key, value in self._spec.items() if key != "gates"}
+        await self._create("Repository", "repositories", REPOSITORY, spec | rest)
+        await self.until(lambda: self.audit.ready(REPOSITORY) == "True", READY_SECONDS)
+        if self.audit.ready(REPOSITORY) != "True":
+            raise NotReadyError(f"the Repository after {READY_SECONDS:.0f} s: {self.audit.ready(REPOSITORY)}")
 
     async def _until_service_account(self) -> None:
         async with asyncio.timeout(READY_SECONDS):
@@ -137,29 +167,10 @@ class Lane:
 
     # --- cases
 
-    async def begin(self, name: str, work: Work, **spec: Any) -> None:
-        """A Repository and an item in it, both of this name."""
+    async def begin(self, name: str, work: Work) -> None:
         self.agents.works[name] = work
-        self.watch_forge(work.project)
-        repository = work.project.repository
-        forge = {
-            "url": self.forge.url,
-            "owner": OWNER,
-            "name": repository.name,
-            "credentialsSecretRef": {"name": FORGE},
-        }
-        agents = [{"role": role.value, "image": "agent:1"} for role in Role]
-        gates = {"ci": {"contexts": [CI_CONTEXT], "creators": ["ci-bot"]}} | spec.pop("gates", {})
-        whole = {"forge": forge, "agents": agents, "agentCredentialsSecretRef": {"name": AGENTS}, "gates": gates} | spec
-        await self._create("Repository", "repositories", name, whole)
-        await self.until(lambda: self.audit.ready(name) == "True", READY_SECONDS)
-        if self.audit.ready(name) != "True":
-            raise NotReadyError(f"Repository {name} after {READY_SECONDS:.0f} s: {self.audit.ready(name)}")
-        await self._create("WorkItem", "workitems", name, {"repositoryRef": {"name": name}, "title": "A small change"})
-
-    def watch_forge(self, project: Project) -> None:
-        """CI looks at open heads whenever the operator has written to the forge."""
-        self.forge.wrote = lambda: asyncio.to_thread(project.call_open_heads_green)
+        spec = {"repositoryRef": {"name": REPOSITORY}, "title": "A small change"}
+        await self._create("WorkItem", "workitems", name, spec)
 
     async def _create(self, kind: str, plural: str, name: str, spec: Object) -> None:
         body = {"apiVersion": "conveyor.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -175,31 +186,9 @@ class Lane:
             await asyncio.sleep(0.02)
         return time.monotonic() - began
 
-    async def remove(self, name: str) -> list[str]:
-        """Item and Repository are deleted; what of them is still there after a while."""
-        for plural in ("workitems", "repositories"):
-            await self._delete(plural, name)
-        left: list[str] = []
-        for _ in range(100):
-            left = [plural for plural in ("workitems", "repositories") if await self._exists(plural, name)]
-            if not left:
-                break
-            await asyncio.sleep(0.1)
+    async def remove(self, name: str) -> bool:
+        """The item is deleted; whether it goes away within a while."""
+        await self.kube.request("DELETE", self.path("workitems", name))
+        await self.until(lambda: self.audit.is_gone(name), GONE_SECONDS)
         self.agents.works.pop(name, None)
-        return left
-
-    async def _delete(self, plural: str, name: str) -> None:
-        try:
-            await self.kube.request("DELETE", self.path(plural, name))
-        except ApiError as error:
-            if error.code != 404:
-                raise
-
-    async def _exists(self, plural: str, name: str) -> bool:
-        try:
-            await self.kube.request("GET", self.path(plural, name))
-        except ApiError as error:
-            if error.code != 404:
-                raise
-            return False
-        return True
+        return self.audit.is_gone(name)

@@ -1,10 +1,10 @@
 """Several lanes side by side: most of a case is waiting for other processes, so a lane leaves the processors idle."""
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -36,11 +36,9 @@ class Pool:
 
     async def run(self, cases: Iterable[Case], told: Callable[[Case, Result], None]) -> None:
         """All of them; `told` is called as each ends."""
-        waiting = asyncio.Queue[Case]()
-        for case in sorted(cases, key=_is_stale):
-            waiting.put_nowait(case)
+        waiting = deque(sorted(cases, key=_kind))
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._plan.lanes, waiting.qsize())):
+            for _ in range(min(self._plan.lanes, len(waiting))):
                 group.create_task(self._work(waiting, told))
 
     async def reference(self, scenario: str) -> tuple[Result, list[Write], Mapping[str, int]]:
@@ -48,14 +46,14 @@ class Pool:
 
         Not the first of its operator, which writes once what later ones find.
         """
-        async with self._lane(None) as lane:
+        async with self._lane(Case(scenario)) as lane:
             await run(lane, Case(scenario), self._plan.scenarios[scenario])
             result, writes = await run(lane, Case(scenario), self._plan.scenarios[scenario])
             return result, writes, dict(lane.seen)
 
-    async def _work(self, waiting: asyncio.Queue[Case], told: Callable[[Case, Result], None]) -> None:
-        while not waiting.empty():
-            first = waiting.get_nowait()
+    async def _work(self, waiting: deque[Case], told: Callable[[Case, Result], None]) -> None:
+        while waiting:
+            first = waiting.popleft()
             async with self._lane(first) as lane:
                 case: Case | None = first
                 for _ in range(CASES_PER_LANE):
@@ -77,20 +75,17 @@ class Pool:
             return Result(str(case), "broken", 0.0, 0, 0, [f"broken: {type(error).__name__}: {error}"[:500]])
         return result
 
-    def _lane(self, case: Case | None) -> Lane:
-        resync = RESYNC_SECONDS if case is not None and _is_stale(case) else None
+    def _lane(self, case: Case) -> Lane:
+        resync = RESYNC_SECONDS if isinstance(case.target, StaleTarget) else None
+        spec = self._plan.scenarios[case.scenario].spec
         return Lane(self._servers, f"{self._prefix}-{next(self._numbers)}", resync=resync, patch=self._plan.patch)
 
 
-def _is_stale(case: Case) -> bool:
-    return isinstance(case.target, StaleTarget)
+def _kind(case: Case) -> tuple[str, bool]:
+    """Cases of one kind can go through one lane."""
+    return case.scenario, isinstance(case.target, StaleTarget)
 
 
-def _next(waiting: asyncio.Queue[Case], *, like: Case) -> Case | None:
+def _next(waiting: deque[Case], *, like: Case) -> Case | None:
     """The next case, if it can go through the same lane."""
-    with contextlib.suppress(asyncio.QueueEmpty):
-        case = waiting.get_nowait()
-        if _is_stale(case) == _is_stale(like):
-            return case
-        waiting.put_nowait(case)
-    return None
+    return waiting.popleft() if waiting and _kind(waiting[0]) == _kind(like) else None

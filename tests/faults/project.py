@@ -1,5 +1,6 @@
-"""One code repository in Gitea for one item: made as an administrator would, and looked at afterwards from outside."""
+"""One code repository in Gitea: made as an administrator would, and looked at from outside before and after an item."""
 
+import secrets
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,13 +35,28 @@ def role_tokens(accounts: Mapping[str, User]) -> dict[str, str]:
 class Found:
     """What is in Gitea. Movements are those of Git's own log of a branch, which nothing takes back."""
 
-    main: str
-    main_moves: tuple[str, ...]
-    """Where main was put, one entry for each time."""
-    commits: tuple[str, ...]
+    main: str = ""
+    moves: tuple[str, ...] = ()
+    """Where main was put, one entry for each time, oldest first."""
+    commits: tuple[str, ...] = ()
     """Subjects of what is on main, oldest first."""
-    branches: tuple[str, ...]
-    pulls: tuple[Object, ...]
+    branches: tuple[str, ...] = ()
+    pulls: tuple[Object, ...] = ()
+
+    def since(self, before: "Found") -> "Found":
+        """What was added. What was there before and no longer is counts as added too: nothing may go."""
+        numbers = {pull["number"] for pull in before.pulls}
+        return Found(
+            main=self.main,
+            moves=_added(before.moves, self.moves),
+            commits=_added(before.commits, self.commits),
+            branches=tuple(sorted(set(self.branches) ^ set(before.branches))),
+            pulls=tuple(pull for pull in self.pulls if pull["number"] not in numbers),
+        )
+
+
+def _added(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
+    return after[len(before) :] if after[: len(before)] == before else after
 
 
 class Project:
@@ -59,7 +75,8 @@ class Project:
 
     def move_main(self) -> None:
         """Somebody else's work lands."""
-        self.commit({"OTHER.md": "# Of somebody else\n"}, message="Other work", branch="main", user="conveyor")
+        name = secrets.token_hex(4)
+        self.commit({f"other/{name}": name}, message="Other work", branch="main", user="conveyor")
 
     def call_green(self, sha: str) -> None:
         """CI says that this commit is good."""
@@ -82,10 +99,10 @@ class Project:
 
     def look(self) -> Found:
         listed = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads")
-        pulls = self.gitea.api("GET", f"{self.repository.path}/pulls", state="all")
+        pulls = self.gitea.api("GET", f"{self.repository.path}/pulls", state="all", sort="newest", limit="50")
         return Found(
             main=self._git("rev-parse", "refs/heads/main")[0],
-            main_moves=tuple(reversed(self._git("reflog", "show", "--format=%H", "refs/heads/main"))),
+            moves=tuple(reversed(self._git("reflog", "show", "--format=%H", "refs/heads/main"))),
             commits=tuple(self._git("log", "--reverse", "--format=%s", "refs/heads/main")),
             branches=tuple(name for name in listed if name != "main"),
             pulls=tuple(pulls),

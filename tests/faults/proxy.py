@@ -48,6 +48,7 @@ class Proxy:
     def __init__(self, upstream: Upstream, desk: Desk, watches: Watches | None = None) -> None:
         self._upstream, self._desk, self._watches = upstream, desk, watches or Watches()
         self._stack = contextlib.AsyncExitStack()
+        self._writing: set[asyncio.Task[web.StreamResponse]] = set()
         self.url = ""
         self.wrote: Callable[[], Awaitable[None]] | None = None
         """Called whenever a write has been answered by the server."""
@@ -59,9 +60,11 @@ class Proxy:
             self._session = await stack.enter_async_context(
                 aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
             )
-            runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
+            server = web.Server(self._handle, access_log=None, handler_cancellation=True)
+            runner = web.ServerRunner(server, shutdown_timeout=0.1)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
+            stack.push_async_callback(self._end_writing)
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -72,6 +75,11 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    async def _end_writing(self) -> None:
+        for task in self._writing:
+            task.cancel()
+        await asyncio.gather(*self._writing, return_exceptions=True)
 
     # --- one request
 
@@ -84,7 +92,10 @@ class Proxy:
             if not counts(call):
                 answer = await self._send(request, call)
                 return _response(self._watches.listed(call, answer.body), answer)
-            return await self._write(request, call, self._desk.next(call))
+            task = asyncio.create_task(self._write(request, call, self._desk.next(call)))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+            return await asyncio.shield(task)  # a write outlives whoever has sent it
         except (BrokenOffError, aiohttp.ClientError, ConnectionError):
             return _abort(request)
 
@@ -147,8 +158,9 @@ class Proxy:
         async with self._session.get(url, headers=headers) as answer:
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
             await response.prepare(request)
-            async with contextlib.aclosing(_lines(answer)) as lines:
-                async for line in self._watches.spoiled(call.resource, lines, crash=self._desk.crash):
+            spoiled = self._watches.spoiled(call.resource, _lines(answer), crash=self._desk.crash)
+            async with contextlib.aclosing(spoiled) as lines:
+                async for line in lines:
                     await response.write(line)
             await response.write_eof()
             return response

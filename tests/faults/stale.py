@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class Watches:
 
     async def spoiled(
         self, resource: str, lines: AsyncIterator[bytes], *, crash: Callable[[], None]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """The lines that the operator gets. Raises BrokenOffError where the connection is to break."""
         async for line in lines:
             due = self._is_due(resource, line)
