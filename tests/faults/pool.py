@@ -78,7 +78,8 @@ class Pool:
     def _lane(self, case: Case) -> Lane:
         resync = RESYNC_SECONDS if isinstance(case.target, StaleTarget) else None
         spec = self._plan.scenarios[case.scenario].spec
-        return Lane(self._servers, f"{self._prefix}-{next(self._numbers)}", resync=resync, patch=self._plan.patch)
+        name = f"{self._prefix}-{next(self._numbers)}"
+        return Lane(self._servers, name, spec, resync=resync, patch=self._plan.patch)
 
 
 def _kind(case: Case) -> tuple[str, bool]:
