@@ -21,7 +21,7 @@ from tests.faults.cases import Case, Result
 from tests.faults.lane import Servers
 from tests.faults.matrix import cases, shard
 from tests.faults.pool import Plan, Pool
-from tests.faults.project import users
+from tests.faults.project import accounts
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.table import Measured, page, summary
 
@@ -41,7 +41,7 @@ def servers() -> Iterator[Servers]:
         gitea = stack.enter_context(Gitea(directory / "gitea", say=say))
         with Kube(plane.kubeconfig) as kube:
             crds.install(kube)
-        yield Servers(plane.kubeconfig, gitea, users(gitea), directory / "lanes")
+        yield Servers(plane.kubeconfig, gitea, accounts(gitea), directory / "lanes")
 
 
 class Store:

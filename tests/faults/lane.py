@@ -14,11 +14,11 @@ import yaml
 from conveyor.api.stages import Role
 from tests.cluster import kubeconfig as kubeconfigs
 from tests.cluster.api import ApiError, AsyncKube
-from tests.cluster.gitea import Gitea, User
+from tests.cluster.gitea import Gitea
 from tests.faults.agents import Agents, Work
 from tests.faults.audit import Audit
 from tests.faults.desk import Desk
-from tests.faults.project import CI_CONTEXT, OWNER, Project, role_tokens
+from tests.faults.project import CI_CONTEXT, Accounts, Project
 from tests.faults.proxy import Proxy, Upstream
 from tests.faults.stale import Watches
 from tests.integration.engine_process import OperatorProcess
@@ -41,7 +41,7 @@ class Servers:
 
     kubeconfig: Path
     gitea: Gitea
-    accounts: Mapping[str, User]
+    accounts: Accounts
     directory: Path
 
 
@@ -103,8 +103,8 @@ class Lane:
         upstream = Upstream(connection.server, connection.tls, connection.token or "")
         self.api = await enter(Proxy(upstream, self.desk, self.watches))
         self.forge = await enter(Proxy(Upstream(self.servers.gitea.url), self.desk))
-        await self._secret(FORGE, token=self.servers.accounts["conveyor"].token)
-        await self._secret(AGENTS, **role_tokens(self.servers.accounts))
+        await self._secret(FORGE, token=self.servers.accounts.users["conveyor"].token)
+        await self._secret(AGENTS, **self.servers.accounts.role_tokens())
         self.operator = OperatorProcess(
             self._kubeconfig(),
             self.namespace,
@@ -130,12 +130,13 @@ class Lane:
         return path
 
     async def _make_repository(self) -> None:
-        place = {"url": self.forge.url, "owner": OWNER, "name": self.project.repository.name}
+        place = {"url": self.forge.url, "owner": self.servers.accounts.owner, "name": self.project.repository.name}
+        ci = {"contexts": [CI_CONTEXT], "creators": [self.servers.accounts.users["ci-bot"].name]}
         spec: Object = {
             "forge": place | {"credentialsSecretRef": {"name": FORGE}},
             "agents": [{"role": role.value, "image": "agent:1"} for role in Role],
             "agentCredentialsSecretRef": {"name": AGENTS},
-            "gates": {"ci": {"contexts": [CI_CONTEXT], "creators": ["ci-bot"]}} | self._spec.get("gates", {}),
+            "gates": {"ci": ci} | self._spec.get("gates", {}),
         }
         rest = {key: value for key, value in self._spec.items() if key != "gates"}
         await self._create("Repository", "repositories", REPOSITORY, spec | rest)

@@ -6,29 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cluster.gitea import Gitea, GiteaError, Repository, User
+from tests.cluster.gitea import Gitea, Repository, User
 
 Object = dict[str, Any]
-OWNER = "faults"
 WRITE = ("write:repository", "write:issue", "read:user")
 RIGHTS: Mapping[str, str] = {"conveyor": "admin", "coder": "write", "critic": "write", "ci-bot": "write"}
 """The operator; who writes; who reviews and tests; who says whether it is green."""
 CI_CONTEXT = "ci/test"
 
 
-def users(gitea: Gitea) -> dict[str, User]:
-    """Once per Gitea."""
-    try:
-        gitea.api("POST", "/orgs", json={"username": OWNER, "visibility": "public"})
-    except GiteaError as error:
-        if error.code != 422:  # there already
-            raise
-    return {name: gitea.create_user(name, scopes=WRITE) for name in RIGHTS}
+@dataclass(frozen=True)
+class Accounts:
+    """An organization and its users in Gitea, by what they do."""
+
+    owner: str
+    users: Mapping[str, User]
+
+    def role_tokens(self) -> dict[str, str]:
+        writers = dict.fromkeys(("analyst", "architect", "developer"), self.users["coder"].token)
+        return writers | dict.fromkeys(("reviewer", "tester"), self.users["critic"].token)
 
 
-def role_tokens(accounts: Mapping[str, User]) -> dict[str, str]:
-    writers = dict.fromkeys(("analyst", "architect", "developer"), accounts["coder"].token)
-    return writers | dict.fromkeys(("reviewer", "tester"), accounts["critic"].token)
+def accounts(gitea: Gitea) -> Accounts:
+    """New ones, with names that nobody else has."""
+    token = secrets.token_hex(3)
+    gitea.create_organization(f"faults-{token}")
+    return Accounts(f"faults-{token}", {name: gitea.create_user(f"{name}-{token}", scopes=WRITE) for name in RIGHTS})
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,18 @@ def _added(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Project:
-    def __init__(self, gitea: Gitea, accounts: Mapping[str, User], name: str) -> None:
-        self.gitea, self.accounts = gitea, accounts
-        self.repository: Repository = gitea.create_repository(OWNER, name, files={"README.md": "# For a test\n"})
+    def __init__(self, gitea: Gitea, accounts: Accounts, name: str) -> None:
+        self.gitea, self._users = gitea, accounts.users
+        files = {"README.md": "# For a test\n"}
+        self.repository: Repository = gitea.create_repository(accounts.owner, name, files=files)
         for user, permission in RIGHTS.items():
-            gitea.add_collaborator(self.repository, user, permission=permission)
+            gitea.add_collaborator(self.repository, self._users[user].name, permission=permission)
         rights = {f"enable_{right}": True for right in ("push", "push_whitelist", "merge_whitelist")}
-        allowed = {f"{right}_whitelist_usernames": ["conveyor"] for right in ("push", "merge")}
+        allowed = {f"{right}_whitelist_usernames": [self._users["conveyor"].name] for right in ("push", "merge")}
         gitea.protect(self.repository, "main", **rights, **allowed)
 
     def commit(self, files: Mapping[str, str], *, message: str, branch: str, user: str) -> str:
-        token = self.accounts[user].token
+        token = self._users[user].token
         return self.gitea.commit(self.repository, files, message=message, branch=branch, token=token)
 
     def move_main(self) -> None:
@@ -81,7 +85,7 @@ class Project:
     def call_green(self, sha: str) -> None:
         """CI says that this commit is good."""
         body = {"context": CI_CONTEXT, "state": "success", "description": "fine"}
-        token = self.accounts["ci-bot"].token
+        token = self._users["ci-bot"].token
         self.gitea.api("POST", f"{self.repository.path}/statuses/{sha}", token=token, json=body)
 
     def call_open_heads_green(self) -> None:
@@ -94,7 +98,7 @@ class Project:
     def approve(self, number: int) -> None:
         head = self.gitea.api("GET", f"{self.repository.path}/pulls/{number}")["head"]["sha"]
         body = {"event": "APPROVED", "body": "good", "commit_id": head}
-        token = self.accounts["critic"].token
+        token = self._users["critic"].token
         self.gitea.api("POST", f"{self.repository.path}/pulls/{number}/reviews", token=token, json=body)
 
     def look(self) -> Found:
