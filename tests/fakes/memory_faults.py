@@ -35,6 +35,9 @@ class Calls:
     def fail_next(self, verb: str, fault: CallFault) -> None:
         self._faults.append((verb, fault))
 
+    def clear_faults(self) -> None:
+        self._faults.clear()
+
     async def read(self) -> None:
         await asyncio.sleep(0)
         self.reads += 1

@@ -1,6 +1,7 @@
 """Who works while the engine waits: agents, CI and the deploy."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from conveyor.api.annotations import LABEL_EFFECT, LABEL_ROLE, LABEL_WORKITEM_UID, TASK_ANNOTATION
@@ -25,6 +26,11 @@ class Crew:
         self.keeps: frozenset[str] = frozenset()
         """Roles and effects whose Jobs stay at work."""
         self.ci = "success"
+        """What CI says about each commit; empty: nothing."""
+        self.coverage: float | None = None
+        """The tester's figure."""
+        self.then: dict[str, list[Callable[[], object]]] = {}
+        """What happens right after the work of a role, or after a word of `ci`: the first the first time, and so on."""
         self.idle = False
         self.most_at_once = 0
 
@@ -47,10 +53,16 @@ class Crew:
 
     def _report(self) -> bool:
         forge = self._forge
-        silent = [it.head_sha for it in forge.pulls.values() if it.head_sha not in forge.commit_statuses]
+        silent = [it.head_sha for it in forge.pulls.values() if self.ci and it.head_sha not in forge.commit_statuses]
         for commit in silent:
             forge.report(commit, self.ci)
+            self._then("ci")
         return bool(silent)
+
+    def _then(self, what: str) -> None:
+        following = self.then.get(what, [])
+        if following:
+            following.pop(0)()
 
     def _end(self, key: Key, job: JSONObject) -> None:
         labels = job["metadata"]["labels"]
@@ -60,7 +72,9 @@ class Crew:
         role = labels[LABEL_ROLE]
         task = json.loads(job["spec"]["template"]["metadata"]["annotations"][TASK_ANNOTATION])
         sha = self._do(role, task)
-        self._cluster.end_job(key, message=self.answers.get(role) or answer(key, job, sha=sha))
+        figure = {"coverage": self.coverage} if role == "tester" and self.coverage is not None else {}
+        self._cluster.end_job(key, message=self.answers.get(role) or answer(key, job, sha=sha, **figure))
+        self._then(role)
         if self.only_once:
             self.answers.pop(role, None)
 

@@ -18,7 +18,7 @@ async def at_the_intent() -> tuple[Rig, Process, Key]:
     for _ in range(20):
         rig.forge.calls.fail_next("create_branch", CallFault.UNAVAILABLE)
     await rig.run(until=2)
-    rig.forge.calls._faults.clear()
+    rig.forge.calls.clear_faults()
     assert rig.process is not None
     return rig, rig.process, item
 
