@@ -129,6 +129,21 @@ class MemoryCluster(Cluster):
 
         return await self._write("patch_status", kind, key, status, write)
 
+    async def set_finalizers(
+        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...]
+    ) -> Written:
+        def write() -> Written:
+            old = self.store.objects.get((kind, key))
+            if old is None or resource_version != old["metadata"]["resourceVersion"]:
+                return Lost()
+            added = set(finalizers) - set(old["metadata"].get("finalizers") or [])
+            if added and "deletionTimestamp" in old["metadata"]:
+                return Rejected("no new finalizers can be added if the object is being deleted")
+            new = apply_merge_patch(old, {"metadata": {"finalizers": list(finalizers) or None}})
+            return Won(self.store.put(kind, key, new))
+
+        return await self._write("set_finalizers", kind, key, {"finalizers": list(finalizers)}, write)
+
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:
         key = key_of(manifest)
 

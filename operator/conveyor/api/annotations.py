@@ -30,6 +30,10 @@ TASK_ANNOTATION = f"{GROUP}/task"
 
 RESULT_FINALIZER = f"{GROUP}/result"
 """On an effect Job until its result is stored in the item."""
+TRANSITION_FINALIZER = f"{GROUP}/transition"
+"""On an item from its first intent to its last result: what it began is finished or ended before it goes."""
+ITEMS_FINALIZER = f"{GROUP}/items"
+"""On a Repository while items of it are under way or an automatic freeze stands."""
 
 
 class HintClass(StrEnum):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from conveyor.api.annotations import GROUP, VERSION
+from conveyor.api.annotations import GROUP, ITEMS_FINALIZER, TRANSITION_FINALIZER, VERSION
 from conveyor.api.fields import Model
 from conveyor.api.names import key_of_item
 from conveyor.api.repository import RepositorySpec, RepositoryStatus
@@ -44,6 +44,11 @@ class WorkItem(Model):
         """KEY: the ticket's key, for items made by hand the name in upper case."""
         return key_of_item(self.name, self.spec.source.key if self.spec.source else None)
 
+    @property
+    def held(self) -> bool:
+        """Whether it stays, when deleted, until what it began has ended."""
+        return TRANSITION_FINALIZER in self.metadata.finalizers
+
 
 class Repository(Model):
     metadata: Metadata
@@ -53,3 +58,8 @@ class Repository(Model):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @property
+    def held(self) -> bool:
+        """Whether it stays, when deleted, while items of it are under way."""
+        return ITEMS_FINALIZER in self.metadata.finalizers

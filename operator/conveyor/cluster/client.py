@@ -53,6 +53,12 @@ class KubernetesCluster(Cluster):
         target = f"{_path(kind, key.namespace, key.name)}/status"
         return await self._write("PATCH", target, body, content_type=MERGE_PATCH)
 
+    async def set_finalizers(
+        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...]
+    ) -> Written:
+        body = {"metadata": {"resourceVersion": resource_version, "finalizers": list(finalizers)}}
+        return await self._write("PATCH", _path(kind, key.namespace, key.name), body, content_type=MERGE_PATCH)
+
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:
         return await self._write("POST", _path(kind, manifest["metadata"]["namespace"]), manifest)
 

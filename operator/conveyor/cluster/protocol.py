@@ -77,6 +77,14 @@ class Cluster(Protocol):
     async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
         """Merge-patch `/status`, only if the object still has that resourceVersion. Strictly validated."""
 
+    async def set_finalizers(
+        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...]
+    ) -> Written:
+        """Write the whole list, only if the object still has that resourceVersion.
+
+        An object that is being deleted takes no new one, and goes with its last one: then `Won` has it as it was.
+        """
+
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:
         """Lost where an object of that name is there."""
 

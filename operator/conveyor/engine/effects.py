@@ -54,9 +54,10 @@ async def _still_ours(world: World, item: WorkItem, transition: Transition) -> b
         if not await world.leases.confirm(name, owner):
             return False
     fresh = await world.cluster.get(Kind.WORKITEM, owner.key)
-    recorded = (fresh or {}).get("status", {}).get("transition", {})
-    uid = (fresh or {}).get("metadata", {}).get("uid")
-    return (uid, recorded.get("id"), recorded.get("holder"), recorded.get("fencingToken")) == (
+    recorded, metadata = (fresh or {}).get("status", {}).get("transition", {}), (fresh or {}).get("metadata", {})
+    if metadata.get("deletionTimestamp"):
+        return False  # nothing is begun any more
+    return (metadata.get("uid"), recorded.get("id"), recorded.get("holder"), recorded.get("fencingToken")) == (
         item.metadata.uid,
         transition.id,
         transition.holder,

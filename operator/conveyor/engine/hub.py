@@ -8,7 +8,8 @@ In a process that stands by it keeps the cache and wakes nobody; at the beginnin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from conveyor.api.annotations import HintClass
 from conveyor.api.workitem import WaitingReason
@@ -28,6 +29,7 @@ class Hub:
         self._stands_by = False
         self._tickets_to_read: dict[Key, int] = {}
         """How often we were told so, for each item whose ticket is to be read; gone once it was."""
+        self._being_shown: set[Key] = set()
         self._on_item: list[Callable[[Change[ItemRecord]], None]] = []
 
     def also_tell(self, listener: Callable[[Change[ItemRecord]], None]) -> None:
@@ -114,6 +116,18 @@ class Hub:
         """A pass that began when there were so many notes has come to its end; a later note stays."""
         if self._tickets_to_read.get(item) == notes:
             del self._tickets_to_read[item]
+
+    @contextmanager
+    def showing(self, item: Key) -> Iterator[None]:
+        """While a ticket is being written: what is said of its item at last must not be said before that."""
+        self._being_shown.add(item)
+        try:
+            yield
+        finally:
+            self._being_shown.discard(item)
+
+    def is_being_shown(self, item: Key) -> bool:
+        return item in self._being_shown
 
     def _note_ticket(self, item: Key) -> None:
         self._tickets_to_read[item] = self._tickets_to_read.get(item, 0) + 1

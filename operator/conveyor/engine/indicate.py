@@ -97,7 +97,8 @@ class Indicator:
 
     async def reconcile(self, key: Key) -> Outcome:
         try:
-            return await self._pass(key)
+            with self._hub.showing(key):
+                return await self._pass(key)
         except RateLimited as error:
             return Again(max(error.until_seconds, 1.0))
         except OutsideError as error:
@@ -109,8 +110,8 @@ class Indicator:
             self._said.pop(key, None)
             return Done()
         repository, item = lanes.repository_of(self._world, record), _read(record)
-        if item is None or isinstance(repository, str):
-            return Done()
+        if item is None or isinstance(repository, str) or item.metadata.deletion_timestamp is not None:
+            return Done()  # whoever lets a deleted item go has the last word
         wanted = wanted_state(item.status)
         tracker = await self._world.connections.tracker(repository)
         if wanted is None or tracker is None:

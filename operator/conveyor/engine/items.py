@@ -13,18 +13,20 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.stages import Role
+from conveyor.api.stages import TERMINAL, Role
 from conveyor.api.workitem import ActiveRun, Transition, WaitingReason
 from conveyor.cluster.merge_patch import merge_patch
-from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine import effects, lanes, runs
 from conveyor.engine.admission import admit
 from conveyor.engine.amend import apply_amend
 from conveyor.engine.effects import Applied
+from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
 from conveyor.engine.leases import Held, HeldBy, Owner, Unsure
 from conveyor.engine.observe import Subject, observe
+from conveyor.engine.orphans import orphan
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.probing import Prober
 from conveyor.engine.records import ItemRecord
@@ -36,6 +38,7 @@ from conveyor.pipeline.actions import (
     Amend,
     Apply,
     Discard,
+    LetGo,
     Note,
     ReleaseLeases,
     Settle,
@@ -44,9 +47,10 @@ from conveyor.pipeline.actions import (
     StopRun,
 )
 from conveyor.pipeline.case import SOON, Case, Policy, wait
-from conveyor.pipeline.decide import decide, decide_without_repository
+from conveyor.pipeline.decide import decide
 from conveyor.pipeline.facts import NOT_READ, Unknown
 from conveyor.pipeline.leases import kept, merge_lease, needed, transition_lease
+from conveyor.pipeline.orphaned import decide_without_repository
 from conveyor.pipeline.wants import wants
 from conveyor.web.errors import OutsideError, RateLimited
 
@@ -58,7 +62,7 @@ SHORTEST_REST = 1.0
 class ItemReconciler:
     def __init__(self, world: World, hub: Hub, slots: Slots, events: EventRecorder, *, prober: Prober) -> None:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
-        self._leases, self._prober = world.leases, prober
+        self._leases, self._prober, self._endings = world.leases, prober, Endings(world, hub, events)
         self._refusals: dict[Key, tuple[str, Applied]] = {}
         """Transition id, and how its effect was refused a moment ago; taken by the next pass."""
 
@@ -103,7 +107,7 @@ class ItemReconciler:
     async def _pass(self, record: ItemRecord, item: WorkItem) -> Outcome:
         repository = lanes.repository_of(self._world, record)
         if isinstance(repository, str):
-            return await self._settle(item, decide_without_repository(item, self._world.now(), repository))
+            return await self._without_repository(record, item, why=repository)
         notes = self._hub.ticket_notes(record.key)
         case = await self._case(record, item, repository, look_at_ticket=notes > 0)
         unread = notes > 0 and isinstance(case.facts.ticket, Unknown) and case.facts.ticket is not NOT_READ
@@ -116,6 +120,16 @@ class ItemReconciler:
         await self._release(record.key, case)
         await runs.tidy(self._world, runs.untidy(item, self._world.cache.jobs_of(record.key)))
         return _soon(outcome) if unread or self._may_start(record.key) else outcome
+
+    async def _without_repository(self, record: ItemRecord, item: WorkItem, *, why: str) -> Outcome:
+        found = await orphan(self._world, self._hub, record, item)
+        if found is None:
+            return Again(0.0)
+        action = decide_without_repository(found, why)
+        await self._leases.release(item.metadata.uid)
+        if isinstance(action, Settle):
+            return await self._settle(item, action)
+        return await self._endings.carry_out(item, None, action)
 
     def _claimed(self, record: ItemRecord, case: Case) -> Action:
         """The decision, with a slot taken for the run that it claims."""
@@ -184,6 +198,7 @@ class ItemReconciler:
         return Policy(
             holder=self._leases.holder(item.metadata.uid),
             transition_lease=self._lease_enabled(repository),
+            ceiling_seconds=settings.reaper_max_running_seconds,
             poll_seconds=settings.reconcile_interval_seconds,
             premerge_rebase=settings.premerge_rebase,
             freeze=settings.freeze,
@@ -209,8 +224,8 @@ class ItemReconciler:
                 return await self._admit(case, notes)
             case StartRun(run):
                 return await self._start(case, run)
-            case StopRun() | StopEffect():
-                return await runs.end(self._world, case.item, action)
+            case StopRun() | StopEffect() | LetGo():
+                return await self._endings.carry_out(case.item, case.repository, action)
             case Apply(transition):
                 return await self._apply(case, transition)
             case Amend():
@@ -258,8 +273,7 @@ class ItemReconciler:
             self._hub.ticket_was_read(key, notes)
             # What changes nothing is never asked for again at once, or it would be asked for without end.
             return Done() if action.after is None else Again(max(action.after, SHORTEST_REST))
-        version = item.metadata.resource_version
-        match await self._world.cluster.patch_status(Kind.WORKITEM, key, resource_version=version, status=patch):
+        match await self._write(item, action, patch):
             case Won(stored):
                 self._hub.ticket_was_read(key, notes)
                 self._hub.item_written(stored)
@@ -267,7 +281,8 @@ class ItemReconciler:
                     self._leases.stepped(item.metadata.uid)
                 self._report(item, action)
                 await self._events.record(regarding(item), action.notes)
-                return Done() if action.after is None else Again(action.after)
+                ended = item.held and action.status.stage in TERMINAL
+                return Again(0.0) if ended else (Done() if action.after is None else Again(action.after))
             case Lost():
                 self._world.telemetry.conflict()
                 return await self._look_anew(key)
@@ -276,6 +291,16 @@ class ItemReconciler:
             case Rejected(message):
                 self._world.telemetry.invariant_violated("WriteRejected")
                 return Retry(f"the API server rejects the next status: {message[:300]}")
+
+    async def _write(self, item: WorkItem, action: Settle, patch: JSONObject) -> Written:
+        """On the version decided upon. Before the first intent goes the finalizer, which is no part of a status."""
+        key, version = _key(item), item.metadata.resource_version
+        if action.status.transition is not None and not item.held:
+            held = await hold(self._world, item)
+            if not isinstance(held, Won):
+                return held
+            version = held.object["metadata"]["resourceVersion"]
+        return await self._world.cluster.patch_status(Kind.WORKITEM, key, resource_version=version, status=patch)
 
     async def _look_anew(self, key: Key) -> Outcome:
         """Somebody else wrote, or nobody knows: read what is there and decide anew, never write the same again."""

@@ -46,7 +46,7 @@ async def observe(
 ) -> Facts:
     """All wanted facts, read now, in the order in which one depends on another."""
     found: dict[str, Any] = {"lane": lane, "slot_free": slot_free, "nonce": nonce}
-    await _read_jobs(subject, cluster, found)
+    found |= await read_jobs(subject.item, subject.wanted, cluster)
     await _read_ticket(subject, connections, found)
     if subject.wanted & FORGE_WANTS:
         forge = await known(connections.forge(subject.repository), "Forge")
@@ -57,14 +57,16 @@ async def observe(
     return Facts(**found)
 
 
-async def _read_jobs(subject: Subject, cluster: Cluster, found: dict[str, Any]) -> None:
-    status, namespace = subject.item.status, subject.item.metadata.namespace
-    if Want.RUN_JOB in subject.wanted and status.active_run is not None:
-        key = Key(namespace, status.active_run.name)
+async def read_jobs(item: WorkItem, wanted: frozenset[Want], cluster: Cluster) -> dict[str, Any]:
+    """Those of the run and of the intent on record."""
+    run, transition, found = item.status.active_run, item.status.transition, dict[str, Any]()
+    if Want.RUN_JOB in wanted and run is not None:
+        key = Key(item.metadata.namespace, run.name)
         found["run_job"] = await known(cluster.job(key, with_message=True), "Cluster")
-    if Want.EFFECT_JOB in subject.wanted and status.transition is not None and status.transition.job is not None:
-        key = Key(namespace, status.transition.job.name)
+    if Want.EFFECT_JOB in wanted and transition is not None and transition.job is not None:
+        key = Key(item.metadata.namespace, transition.job.name)
         found["effect_job"] = await known(cluster.job(key, with_message=True), "Cluster")
+    return found
 
 
 async def _read_ticket(subject: Subject, connections: Connections, found: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from conveyor.api.annotations import (
     LABEL_WORKITEM,
     LABEL_WORKITEM_UID,
     RESULT_FINALIZER,
+    TRANSITION_FINALIZER,
     HintClass,
     hints,
 )
@@ -53,6 +54,9 @@ class ItemRecord:
     """Id of the ticket state we last set."""
     branch: str
     head_sha: str
+    held: bool
+    """Whether it stays, when deleted, until what it began has ended."""
+    deleting: bool
     hints: tuple[tuple[HintClass, str], ...]
     invalid: str
     """Why the object cannot be read; it then counts as under way in its own repository only."""
@@ -60,15 +64,22 @@ class ItemRecord:
 
     @property
     def under_way(self) -> bool:
-        return bool(self.invalid) or (self.stage is not None and self.stage != Stage.CREATED and not self.terminal)
+        """From its first intent to its end."""
+        begun = self.stage not in (None, Stage.CREATED) or bool(self.transition)
+        return bool(self.invalid) or (begun and not self.over)
 
     @property
     def terminal(self) -> bool:
         return self.stage in TERMINAL
 
     @property
+    def over(self) -> bool:
+        """Whether it does nothing more: it has ended, or is deleted and holds nothing."""
+        return self.terminal or (self.deleting and not self.held)
+
+    @property
     def waits(self) -> bool:
-        return not self.invalid and self.stage in (None, Stage.CREATED)
+        return not (self.invalid or self.under_way or self.over or self.deleting)
 
     def waiter(self) -> Waiter:
         return Waiter(
@@ -164,6 +175,8 @@ def item_record(obj: JSONObject, *, dependencies_from: frozenset[str] = ALL_SOUR
         indicated=str(_dict(status, "tracker").get("indicatedState", "")),
         branch=str(status.get("branch", "")),
         head_sha=str(status.get("headSHA", "")),
+        held=TRANSITION_FINALIZER in (obj["metadata"].get("finalizers") or []),
+        deleting="deletionTimestamp" in obj["metadata"],
         hints=_hints(obj),
         invalid=invalid,
         body=slim(obj),

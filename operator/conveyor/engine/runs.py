@@ -13,6 +13,7 @@ from conveyor.engine.records import JobRecord
 from conveyor.engine.tasks import build_task
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import StopEffect, StopRun
+from conveyor.pipeline.case import SOON
 from conveyor.pipeline.facts import ForgeReview, JobState, Ticket, TicketComment
 from conveyor.web.errors import HostNotAllowed, NotFound, OutsideError, RateLimited
 from conveyor.web.hosts import origin, parse_url
@@ -114,7 +115,7 @@ async def stop(world: World, item: WorkItem, run: ActiveRun) -> Outcome:
     job = await world.cluster.job(key, with_message=False)
     if job.state in (JobState.ACTIVE, JobState.ENDED) and job.item_uid == item.metadata.uid:
         await world.cluster.delete_job(key, uid=job.uid)
-    return Again(0.5)
+    return Again(SOON if job.state == JobState.DELETING else 0.5)
 
 
 async def stop_effect(world: World, item: WorkItem, transition: Transition) -> Outcome:

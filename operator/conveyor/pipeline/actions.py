@@ -9,6 +9,7 @@ Apply       carry out the effect of the recorded intent; the next pass reads whe
 Amend       put on the Repository what the recorded intent came to, by compare-and-swap; the next pass reads it there
 ReleaseLeases  take the item's Leases away from whoever holds them, then store what is said of it
 Discard     delete the item itself: nothing has begun and nobody wants it
+LetGo       take our finalizer off the item: it holds nothing any more
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from conveyor.api.repository import Coverage, Freeze, Production
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import ActiveRun, Transition, WorkItemStatus
+from conveyor.pipeline.indication import LogicalState
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +103,21 @@ class Discard:
     why: str
 
 
-Action = Settle | Admit | StartRun | StopRun | StopEffect | Apply | Amend | ReleaseLeases | Discard
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What the ticket of a deleted item shows in the end."""
+
+    state: LogicalState
+    text: str
+    """A comment; empty: the state says it all."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    farewell: Farewell | None = None
+    notes: tuple[Note, ...] = ()
+
+
+Ending = StopRun | StopEffect | LetGo
+"""What is left to be done about an item that goes nowhere any more."""
+Action = Settle | Admit | StartRun | Apply | Amend | ReleaseLeases | Discard | Ending

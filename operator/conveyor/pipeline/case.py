@@ -93,6 +93,8 @@ class Policy:
     premerge_rebase: bool = True
     """Whether a branch behind its base is rebased; False overrides every Repository's `alwaysRebase`."""
     transition_lease: bool = False
+    ceiling_seconds: float = 7200.0
+    """How long anything at all may take: longer than every time limit of a Repository that is Ready."""
     poll_seconds: float = 30.0
     """How often what reports nothing is read again."""
     agent_logins: frozenset[str] = frozenset()
@@ -128,10 +130,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An item whose Repository is missing."""
+    """An item whose Repository is missing, or cannot be read."""
 
     item: WorkItem
     now: datetime
+    policy: Policy
+    facts: Facts = field(default_factory=Facts)
+    """Of its Jobs alone."""
+    missing: bool = True
+    """Whether there is provably none."""
 
     @property
     def status(self) -> WorkItemStatus:

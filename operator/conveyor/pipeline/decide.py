@@ -6,14 +6,13 @@ The steps are asked in order; the first that has an answer decides.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
-from conveyor.api.objects import WorkItem
 from conveyor.api.stages import TERMINAL, Stage
 from conveyor.api.workitem import StalledReason, WaitingReason
 from conveyor.pipeline import effects, runs
-from conveyor.pipeline.actions import Action, Settle
-from conveyor.pipeline.case import Case, Orphan, advanced, moved, settle, stall, wait
+from conveyor.pipeline.actions import Action, LetGo, Settle
+from conveyor.pipeline.case import Case, advanced, moved, settle, wait
+from conveyor.pipeline.deletion import deleted
 from conveyor.pipeline.facts import Ticket
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.monitoring import monitor
@@ -30,7 +29,7 @@ DEPLOY_ENDED = (StalledReason.DEPLOY_FAILED, StalledReason.ROLLBACK_FAILED)
 def decide(case: Case) -> Action:
     """The next step. Storing an unchanged status is no write: `Settle` with nothing new means to wait."""
     if case.item.metadata.deletion_timestamp is not None:
-        return Settle(case.status)
+        return leave_newer_work_alone(case) or deleted(case)
     if case.status.stage is None:
         status = moved(case, case.status, Stage.CREATED, cause="seen")
         return settle(case, status, after=0.0, cause="seen")
@@ -38,27 +37,11 @@ def decide(case: Case) -> Action:
     return with_ticket_seen(case, action if action is not None else WORK[case.stage](case))
 
 
-def decide_without_repository(item: WorkItem, now: datetime, why: str) -> Settle:
-    """An item whose Repository is missing or cannot be read: it waits, and under way it is a person's matter."""
-    orphan = Orphan(item, now)
-    stage = item.status.stage
-    if item.metadata.deletion_timestamp is not None or stage in TERMINAL:
-        return Settle(item.status)
-    if stage is None:
-        status = moved(orphan, item.status, Stage.CREATED, cause="seen")
-        return settle(orphan, status, after=0.0, cause="seen")
-    if stage == Stage.CREATED:
-        return wait(orphan, WaitingReason.FORGE, f"{why}: create or mend it", on=("Repository", _named(item)))
-    return stall(orphan, StalledReason.REPOSITORY_MISSING, f"{why}: create or mend it")
-
-
-def _named(item: WorkItem) -> str:
-    return item.spec.repository_ref.name
-
-
 def stay_at_the_end(case: Case) -> Action | None:
-    """What has ended is left alone, but for the watch over what it deployed."""
-    return monitor(case) if case.stage in TERMINAL else None
+    """What has ended holds nothing, and is left alone but for the watch over what it deployed."""
+    if case.stage not in TERMINAL:
+        return None
+    return LetGo() if case.item.held and case.status.transition is None else monitor(case)
 
 
 def leave_newer_work_alone(case: Case) -> Action | None:

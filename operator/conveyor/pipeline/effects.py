@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from conveyor.api.workitem import Effect, Transition
+from conveyor.api.workitem import Effect, StalledReason, Transition
 from conveyor.pipeline.actions import Action
 from conveyor.pipeline.branches import cut_branch, open_pull_request
 from conveyor.pipeline.case import Case
@@ -27,7 +27,7 @@ EFFECTS: Mapping[Effect, Callable[[Case, Transition], Action]] = {
 
 def follow(case: Case, transition: Transition) -> Action:
     """What to do about the intent on record."""
-    if transition.holder != case.policy.holder[:256]:
+    if transition.holder != case.policy.holder[:256] or case.status.stalled == StalledReason.REPOSITORY_MISSING:
         return adopted(case, transition)
     return EFFECTS[transition.effect](case, transition)
 

@@ -96,15 +96,18 @@ def intended(case: Case, status: WorkItemStatus, target: Target) -> WorkItemStat
 
 
 def adopted(case: Case, transition: Transition) -> Settle:
-    """Take over an intent somebody left behind: the raised token fences the late write of its last owner.
+    """Take over an intent that somebody left behind, or that stood still without its Repository.
 
-    The time it was left alone does not count, or a long restart would park what can simply be gone on with.
+    The raised token fences the late write of its last owner. The time it was left alone does not count, or a long
+    restart would park what can simply be gone on with.
     """
     token = (case.status.fencing_token or 0) + 1
     mine = transition.model_copy(update={"holder": case.policy.holder[:256], "fencing_token": token})
     if mine.phase == "Prepared":
         mine = looked_at_again(case, mine)
-    status = case.status.model_copy(update={"transition": mine, "fencing_token": token})
+    back = case.status.stalled == StalledReason.REPOSITORY_MISSING
+    status = unstalled(case, case.status) if back else case.status
+    status = status.model_copy(update={"transition": mine, "fencing_token": token})
     note = Note(
         "TransitionAdopted", f"{transition.effect.value} {transition.id} was left behind; reading what happened"
     )

@@ -25,8 +25,11 @@ def merge_lease(item: WorkItem) -> str:
 def needed(item: WorkItem, action: Action, *, enabled: bool) -> frozenset[str]:
     """What must be held before this action is carried out. `enabled`: whether Leases are on for new intents.
 
-    An intent on record keeps the mode in which it began, whatever the switch says now.
+    An intent on record keeps the mode in which it began, whatever the switch says now. An item that is being deleted
+    begins nothing, and what it puts on record is safe without: it waits for nobody.
     """
+    if item.metadata.deletion_timestamp is not None:
+        return frozenset()
     match action:
         case Settle(status=status):
             return _of(item, item.status, enabled=enabled) | _of(item, status, enabled=enabled)
@@ -39,6 +42,8 @@ def needed(item: WorkItem, action: Action, *, enabled: bool) -> frozenset[str]:
 def kept(item: WorkItem, *, enabled: bool) -> frozenset[str]:
     """What stays held between passes: what the next step needs, and the Leases of a parked merge."""
     transition = item.status.transition
+    if item.metadata.deletion_timestamp is not None:
+        return frozenset()
     if transition is not None and transition.phase == "Unknown" and transition.effect == Effect.MERGE:
         return _names(item, transition)
     return _of(item, item.status, enabled=enabled)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from conveyor.api.workitem import Effect
 from conveyor.pipeline.actions import Note, StopEffect, StopRun
-from conveyor.pipeline.case import Case
+from conveyor.pipeline.case import Case, Situation
 from conveyor.pipeline.facts import Fact, JobFact, JobState
 
 NEVER_SUPERSEDED = frozenset({Effect.MERGE, Effect.RATCHET, Effect.PRODUCTION, Effect.ROLLBACK})
 """What is done or undone in the world outside for good: it is followed to its end."""
 
 
-def end_first(case: Case, why: str) -> StopRun | StopEffect | None:
+def end_first(case: Situation, why: str) -> StopRun | StopEffect | None:
     """How to end what is at work; None where neither run nor effect Job is, so that the stage may be written."""
     run, transition = case.status.active_run, case.status.transition
     if run is not None and not run_is_gone(case):
@@ -29,17 +29,17 @@ def superseded(case: Case, why: str) -> tuple[Note, ...]:
     return (Note("TransitionSuperseded", f"{transition.effect.value} {transition.id} is given up: {why}"),)
 
 
-def run_is_gone(case: Case) -> bool:
+def run_is_gone(case: Situation) -> bool:
     """Whether the recorded run's Job is known to be at its end or away, with no pod left at work."""
     return _is_gone(case, case.facts.run_job)
 
 
-def effect_job_is_gone(case: Case) -> bool:
+def effect_job_is_gone(case: Situation) -> bool:
     """The same of the Job of the recorded intent."""
     return _is_gone(case, case.facts.effect_job)
 
 
-def _is_gone(case: Case, fact: Fact[JobFact]) -> bool:
+def _is_gone(case: Situation, fact: Fact[JobFact]) -> bool:
     match fact:
         case JobFact() as job:
             foreign = bool(job.uid) and job.item_uid != case.item.metadata.uid

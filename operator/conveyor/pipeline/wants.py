@@ -11,6 +11,7 @@ from conveyor.api.workitem import Effect, StalledReason
 from conveyor.pipeline.lane import Lane
 from conveyor.pipeline.proposal import is_unproposed
 from conveyor.pipeline.requests import is_overridden
+from conveyor.pipeline.superseding import NEVER_SUPERSEDED
 
 
 class Want(StrEnum):
@@ -64,7 +65,9 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
     A ticket is read without that only where a gate is or may be opened: the tracker allows few requests.
     """
     status = item.status
-    if status.stage is None or status.stage in TERMINAL or item.metadata.deletion_timestamp is not None:
+    if item.metadata.deletion_timestamp is not None:
+        return to_its_end(item)
+    if status.stage is None or status.stage in TERMINAL:
         return frozenset()
     return _of_override(item) | _of_situation(item, repository, lane, look_at_ticket=look_at_ticket)
 
@@ -92,6 +95,16 @@ def _of_situation(item: WorkItem, repository: Repository, lane: Lane, *, look_at
         return ticket if look_at_ticket else frozenset()
     told = ticket if look_at_ticket or status.approval is not None or _gate_ahead(item, repository) else frozenset()
     return _of_work(item) | _OF_STALL.get(status.stalled or "", frozenset()) | told
+
+
+def to_its_end(item: WorkItem) -> frozenset[Want]:
+    """What to read of an item that is being deleted: what was begun, and how that ends."""
+    transition = item.status.transition
+    run = frozenset({Want.RUN_JOB}) if item.status.active_run is not None else frozenset()
+    if transition is None:
+        return run
+    lasting = _OF_EFFECT.get(transition.effect, frozenset()) if transition.effect in NEVER_SUPERSEDED else frozenset()
+    return run | lasting | (frozenset({Want.EFFECT_JOB}) if transition.job is not None else frozenset())
 
 
 def _of_work(item: WorkItem) -> frozenset[Want]:

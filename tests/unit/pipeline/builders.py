@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from conveyor.api.annotations import TRANSITION_FINALIZER
 from conveyor.api.answers import Verdict
 from conveyor.api.objects import Metadata, Repository, WorkItem
 from conveyor.api.repository import ActiveItem, RepositorySpec, RepositoryStatus
@@ -31,7 +32,7 @@ from conveyor.api.workitem import (
     WorkItemStatus,
 )
 from conveyor.pipeline.actions import Action, Settle
-from conveyor.pipeline.case import Case, Facts, Policy, settle, stall
+from conveyor.pipeline.case import Case, Facts, Orphan, Policy, settle, stall
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.facts import (
     ChangedFile,
@@ -220,13 +221,17 @@ def item(
     source: bool = False,
     spec: Mapping[str, Any] | None = None,
     annotations: Mapping[str, str] | None = None,
+    held: bool = False,
+    deleted: datetime | None = None,
     **fields: Any,
 ) -> WorkItem:
-    """`fields` are of the status; `source` makes it a ticket's item."""
+    """`fields` are of the status; `source` makes it a ticket's item, `held` one with our finalizer."""
     origin = Source(tracker="Plane", project_id="p", issue_id="i", key="ET-17") if source else None
     values: dict[str, Any] = {"repository_ref": {"name": "shop"}, "title": "A cart", "source": origin}
     return WorkItem(
-        metadata=metadata("shop-et-17", annotations=annotations),
+        metadata=metadata("shop-et-17", annotations=annotations).model_copy(
+            update={"finalizers": (TRANSITION_FINALIZER,) if held else (), "deletion_timestamp": deleted}
+        ),
         spec=WorkItemSpec(**(values | dict(spec or {}))),
         status=status(stage, **fields),
     )
@@ -347,6 +352,10 @@ def case(
     whole: WorkItem, known: Facts | None = None, *, of: Repository = AUTO, now: datetime = NOW, policy: Policy = POLICY
 ) -> Case:
     return Case(whole, of, known if known is not None else facts(), policy, now)
+
+
+def orphan(whole: WorkItem, *, now: datetime = NOW, missing: bool = True, **known: Any) -> Orphan:
+    return Orphan(whole, now, POLICY, facts=Facts(**known), missing=missing)
 
 
 def decided(whole: WorkItem, known: Facts | None = None, *, of: Repository = AUTO, now: datetime = NOW) -> Action:

@@ -15,6 +15,7 @@ from conveyor.pipeline.actions import (
     Amend,
     Apply,
     Discard,
+    LetGo,
     ReleaseLeases,
     Settle,
     StartRun,
@@ -43,7 +44,7 @@ def outcome(before: WorkItemStatus, action: Action) -> str:
             return ", ".join(_changes(before, after)) or "rests"
         case Apply(transition):
             return f"Apply {transition.effect.value}"
-        case StartRun() | StopRun() | StopEffect() | ReleaseLeases() | Admit() | Amend() | Discard():
+        case StartRun() | StopRun() | StopEffect() | ReleaseLeases() | Admit() | Amend() | Discard() | LetGo():
             return type(action).__name__
 
 

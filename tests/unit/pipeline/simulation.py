@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from conveyor.api.annotations import TRANSITION_FINALIZER
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import ActiveItem, RepositoryStatus
 from conveyor.api.stages import EDGES, WRITERS, Role, Stage
@@ -21,6 +22,7 @@ from conveyor.pipeline.actions import (
     Amend,
     Apply,
     Discard,
+    LetGo,
     ReleaseLeases,
     Settle,
     StartRun,
@@ -42,7 +44,7 @@ from conveyor.pipeline.facts import (
     Unknown,
 )
 from conveyor.pipeline.wants import wants
-from tests.unit.pipeline.builders import BASE, NOW, OPEN_LANE, POLICY, REVIEWER, item, metadata, repository, sha
+from tests.unit.pipeline.builders import BASE, NOW, OPEN_LANE, POLICY, REVIEWER, item, repository, sha
 
 DOCUMENTS = {Role.ANALYST: "01-analysis.md", Role.ARCHITECT: "06-adr/0001.md"}
 
@@ -212,8 +214,9 @@ class World:
                     self._apply(transition)
             case Amend():
                 self.of = self.of.model_copy(update={"status": amended(self.of.status, action)})
-            case Discard():
-                self.discarded = True
+            case LetGo() | Discard():
+                self._hold(())
+                self.discarded = isinstance(action, Discard)
 
     def _store(self, status: WorkItemStatus) -> None:
         """As the API server would: through JSON, and with the rules of the kind."""
@@ -223,9 +226,15 @@ class World:
         assert (new.runs or 0) >= (old.runs or 0)
         assert (new.fencing_token or 0) >= (old.fencing_token or 0)
         assert new.active_run is None or new.transition is None
+        if new.transition is not None:
+            self._hold((TRANSITION_FINALIZER,))
         for attempt in old.attempts:
             assert new.attempts_of(attempt.cause).count in (0, *range(attempt.count, 101))
         self.whole = self.whole.model_copy(update={"status": new})
+
+    def _hold(self, finalizers: tuple[str, ...]) -> None:
+        held = self.whole.metadata.model_copy(update={"finalizers": finalizers})
+        self.whole = self.whole.model_copy(update={"metadata": held})
 
     def _create(self, name: str) -> None:
         if name in self.jobs:
@@ -316,9 +325,8 @@ class World:
         self.requests += 1
         self.retries += verb == "retry"
         annotations = {f"request.conveyor.dev/{verb}": f"r{self.requests} by=lead"}
-        self.whole = self.whole.model_copy(
-            update={"metadata": metadata(self.whole.name, annotations=annotations)},
-        )
+        asked = self.whole.metadata.model_copy(update={"annotations": annotations})
+        self.whole = self.whole.model_copy(update={"metadata": asked})
 
     def _meddle(self) -> None:
         """Somebody else's hands in the repository."""

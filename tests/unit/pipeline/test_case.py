@@ -10,7 +10,6 @@ import pytest
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import StalledReason
 from conveyor.pipeline.case import Case, Facts, moved, settle
-from conveyor.pipeline.decide import decide_without_repository
 from tests.unit.pipeline.builders import (
     NOW,
     OPEN_LANE,
@@ -99,23 +98,6 @@ def test_a_move_ends_what_belonged_to_the_stage() -> None:
 def test_a_move_that_is_no_edge_is_a_bug() -> None:
     with pytest.raises(ValueError, match="no edge"):
         moved(case(item(Stage.ANALYSIS)), item(Stage.ANALYSIS).status, Stage.DEPLOY, cause="x")
-
-
-@pytest.mark.parametrize(
-    ("stage", "expected"),
-    [
-        (None, (Stage.CREATED, None, None)),
-        (Stage.CREATED, (Stage.CREATED, "Forge", None)),
-        (Stage.REVIEW, (Stage.REVIEW, "Person", "RepositoryMissing")),
-        (Stage.DONE, (Stage.DONE, None, None)),
-    ],
-)
-def test_without_its_repository_an_item_waits_and_under_way_is_a_persons_matter(
-    stage: Stage | None, expected: tuple[Stage, str | None, str | None]
-) -> None:
-    status = decide_without_repository(item(stage), NOW, "there is no Repository shop").status
-    reason = status.waiting.reason.value if status.waiting is not None else None
-    assert (status.stage, reason, status.stalled) == expected
 
 
 def test_deciding_twice_with_nothing_changed_stores_the_same() -> None:
