@@ -61,8 +61,10 @@ class Endings:
         await self.world.leases.release(uid)
         jobs = [job for job in self.world.cache.jobs_of(key) if job.item_uid == uid and job.finished and not job.tidy]
         await runs.tidy(self.world, jobs)
-        await self.events.record(regarding(item), notes)
-        return await self._take_finalizer_off(item)
+        outcome = await self._take_finalizer_off(item)
+        if isinstance(outcome, Done):
+            await self.events.record(regarding(item), notes)  # last: saying it again would be a write each time
+        return outcome
 
     async def _tell(self, item: WorkItem, repository: Repository, farewell: Farewell) -> tuple[Note, ...]:
         """What people must know where the ticket could not be told. Raises while there is time to try again."""

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from conveyor.api.stages import TERMINAL, Stage
-from conveyor.api.workitem import Effect, Transition
+from conveyor.api.workitem import Effect, Transition, WorkItemStatus
 from conveyor.pipeline.actions import Action, Apply, Ending, Farewell, LetGo, Note, Settle
 from conveyor.pipeline.case import SOON, Case, Orphan, Situation
 from conveyor.pipeline.effects import EFFECTS
@@ -136,13 +136,12 @@ def _farewell(case: Situation, outcome: str) -> Farewell | None:
         return None
     said = [f"WorkItem {case.item.name} was deleted in {status.stage}: work on this ticket has ended."]
     said += [f"{outcome[0].upper()}{outcome[1:]}."] if outcome else []
-    said += [f"Merged as {status.merge_sha[:12]}."] if status.merge_sha else []
-    left = ", ".join(_left(case))
-    said += [f"Left for people: {left}."] if left else []
-    return Farewell(LogicalState.BLOCKED, " ".join(said))
+    return Farewell(LogicalState.BLOCKED, " ".join([*said, *_left(status)]))
 
 
-def _left(case: Situation) -> list[str]:
-    status = case.status
-    branch = [f"branch {status.branch}"] if status.branch else []
-    return branch + ([f"pull request #{status.pull_request.number}"] if status.pull_request is not None else [])
+def _left(status: WorkItemStatus) -> list[str]:
+    if status.merge_sha:
+        return [f"Merged as {status.merge_sha[:12]}, and not deployed by it any more."]
+    left = [f"branch {status.branch}"] if status.branch else []
+    left += [f"pull request #{status.pull_request.number}"] if status.pull_request is not None else []
+    return [f"Left for people: {', '.join(left)}."] if left else []

@@ -7,7 +7,7 @@ but what a listing tells it. Time moves only when there is nothing to do.
 import asyncio
 import heapq
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -219,6 +219,8 @@ class Rig:
         """Of the process, all together: what it can be killed after."""
         self.jobs: list[str] = []
         """Names of Jobs in the order of their creation."""
+        self.at_write: dict[int, Callable[[], object]] = {}
+        """What people do the moment the process has made its write of that number."""
         self._until_death: Iterator[int] = iter(())
         self._left = 0
         self._settings = settings
@@ -302,6 +304,8 @@ class Rig:
             await sweep(self.process.world)
         finally:
             self._by_process = False
+        for key in self.cluster.store.keys(JOBS):
+            self.process.seen(JOBS, "ADDED", self.cluster.store.object(JOBS, key))
         return self.process
 
     def _changed(self, kind: str, event: str, obj: JSONObject) -> None:
@@ -318,6 +322,9 @@ class Rig:
     def _wrote(self) -> None:
         if self._by_process:
             self.writes += 1
+            self._by_process = False
+            self.at_write.pop(self.writes, int)()
+            self._by_process = True
             self._left -= 1
             if self._left == 0:
                 self._left = next(self._until_death, 0)

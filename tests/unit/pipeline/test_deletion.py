@@ -132,7 +132,7 @@ def test_merge_that_happened_is_put_on_record_and_nothing_follows_it(open_still:
 
 
 def test_item_that_is_merged_and_not_deployed_says_so() -> None:
-    assert f"Merged as {HEAD[:12]}." in text(decided(item(Stage.DEPLOY, held=True, deleted=NOW)))
+    assert f"Merged as {HEAD[:12]}, and not deployed" in text(decided(item(Stage.DEPLOY, held=True, deleted=NOW)))
 
 
 def test_merge_that_cannot_be_read_is_read_until_its_deadline_and_then_told_to_be_unknown() -> None:
