@@ -3,7 +3,7 @@
 | situation | |
 |---|---|
 | start | ready when all is listed and not before; wrong settings end it with their name |
-| the API server away | live, not restarted, goes on when it is back |
+| the API server away | live, not restarted, goes on when it is back; the leader stays the leader |
 | an object deleted while no watch was open | found by the resync |
 | SIGTERM | ends soon, with 0, and leaves nothing open |
 """
@@ -87,6 +87,22 @@ def test_api_server_that_goes_and_comes_costs_no_restart(
     probes.add(operator.answer("/healthz"))
     assert probes == {(200, "ok\n")}
     assert operator.is_running()
+
+
+@pytest.mark.slow
+def test_api_server_away_for_longer_than_a_lease_lasts_costs_no_restart_and_no_leader(
+    plane: ControlPlane, store: Store, operator: OperatorProcess, tmp_path: Path
+) -> None:
+    until(lambda: operator.metric("conveyor_leader") == "1.0")
+    with OperatorProcess(plane.kubeconfig, store.namespace, tmp_path / "other") as other:
+        until(other.is_ready)
+        with without_apiserver(plane):
+            until(lambda: operator.metric("conveyor_leader") == "0.0")
+            time.sleep(8)
+        until(lambda: operator.metric("conveyor_leader") == "1.0")
+        store.item("after")
+        until(lambda: store.stage("after") == "created")
+        assert (operator.is_running(), other.is_running(), other.metric("conveyor_leader")) == (True, True, "0.0")
 
 
 def test_object_deleted_while_nobody_watched_is_found_gone(

@@ -26,6 +26,10 @@ class Reached(MemoryCluster):
     def __init__(self, shared: MemoryCluster) -> None:
         super().__init__(shared.clock)
         self.store, self.away, self.hangs = shared.store, False, False
+        self.gave_up = asyncio.Event()
+        """The caller of what hung has left; from then on nothing hangs."""
+        self.answers_after = 0.0
+        """Seconds between an update and its answer."""
 
     async def lease(self, key: Key) -> LeaseRecord | None:
         await self._connect()
@@ -37,11 +41,18 @@ class Reached(MemoryCluster):
 
     async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
         await self._connect()
-        return await super().update_lease(key, lease, resource_version=resource_version)
+        written = await super().update_lease(key, lease, resource_version=resource_version)
+        if self.answers_after:
+            await self.clock.sleep(self.answers_after)
+        return written
 
     async def _connect(self) -> None:
         if self.hangs:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.hangs = False
+                self.gave_up.set()
         if self.away:
             raise Unavailable("no connection to the API server")
 

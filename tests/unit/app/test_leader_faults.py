@@ -50,14 +50,26 @@ async def test_leader_whose_renewal_goes_wrong_once_leads_on(replicas: Field, fa
 
 
 async def test_leader_whose_call_hangs_tries_again_in_time(replicas: Field, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.01)  # of real time
     first = await replicas.leader()
     first.cluster.hangs = True
     await replicas.passes(2)
-    first.cluster.hangs = False
     async with asyncio.timeout(5):
-        await first.elector.turn()
+        await first.cluster.gave_up.wait()
+    await replicas.passes(30)
+    assert (first.leads(), first.heard) == (True, ["lead"])
+
+
+async def test_renewal_counts_from_when_it_was_sent(replicas: Field) -> None:
+    """The API server had it then, and others may count from there."""
+    first = await replicas.leader()
+    first.cluster.answers_after = 3
+    await replicas.passes(5.5)
+    away(first)
+    await replicas.passes(6.25)
     assert first.leads()
+    await replicas.passes(0.5)
+    assert not first.leads()
 
 
 async def test_candidate_that_may_not_write_stands_by_and_tries_on(replicas: Field) -> None:
