@@ -18,6 +18,7 @@ from conveyor.engine.manifests import effect_job
 from conveyor.engine.world import World
 from conveyor.forge.protocol import Forge
 from conveyor.pipeline.actions import Apply
+from conveyor.pipeline.job_kinds import JOB_KINDS
 from conveyor.pipeline.leases import needed
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
 
@@ -158,10 +159,8 @@ async def _mark_merged(forge: Forge, number: int, head: str) -> Applied:
     return Applied("applied", 0.3)
 
 
-async def _production(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
-    manifest = effect_job(item, repository, transition, template=repository.spec.deploy.template)
-    written = await world.cluster.create_job(manifest)
-    match written:
+async def _create_job(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    match await world.cluster.create_job(effect_job(item, repository, transition)):
         case Won():
             return Applied("applied", 0.0)
         case Lost():
@@ -177,5 +176,5 @@ EFFECTS: dict[Effect, Callable[[World, WorkItem, Repository, Transition], Awaita
     Effect.OPEN_PULL_REQUEST: _open_pull_request,
     Effect.REBASE: _rebase,
     Effect.MERGE: _merge,
-    Effect.PRODUCTION: _production,
+    **dict.fromkeys(JOB_KINDS, _create_job),
 }

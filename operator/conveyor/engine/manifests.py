@@ -17,6 +17,8 @@ from conveyor.api.repository import Agent
 from conveyor.api.workitem import ActiveRun, Effect, Transition
 from conveyor.cluster.protocol import JSONObject
 from conveyor.engine.templates import pod_template
+from conveyor.pipeline.job_gates import built_image
+from conveyor.pipeline.job_kinds import JOB_KINDS, OVERTIME_SECONDS
 
 RUN_TOKEN_ANNOTATION = f"{names.GROUP}/run-token"
 TERMINATION_FILE = "/dev/termination-log"
@@ -57,17 +59,16 @@ def run_job(plan: RunPlan) -> JSONObject:
     return _job(metadata, template, seconds=plan.agent.timeout_seconds)
 
 
-def effect_job(
-    item: WorkItem, repository: Repository, transition: Transition, *, template: Mapping[str, Any]
-) -> JSONObject:
+def effect_job(item: WorkItem, repository: Repository, transition: Transition) -> JSONObject:
     """No owner reference: a deleted item must not kill a deploy half way. The finalizer goes after the result.
 
     Raises Refused where the template cannot be built on.
     """
     if transition.job is None:
         raise ValueError(f"transition {transition.id} names no Job")
+    kind = JOB_KINDS[transition.effect]
     labels = _labels(item, repository) | {names.LABEL_EFFECT: transition.effect.value}
-    pod = pod_template(template, f"the template of {transition.effect.value}")
+    pod = pod_template(kind.template(repository.spec), f"the template of {transition.effect.value}")
     pod.setdefault("metadata", {}).setdefault("labels", {}).update(labels)
     spec = pod.setdefault("spec", {})
     spec["restartPolicy"] = "Never"
@@ -76,16 +77,15 @@ def effect_job(
         _add_env(container, _effect_env(item, repository, transition))
         container["terminationMessagePath"] = TERMINATION_FILE
     metadata = _metadata(transition.job.name, item, labels) | {"finalizers": [names.RESULT_FINALIZER]}
-    seconds = {Effect.PRODUCTION: repository.spec.deploy.timeout_seconds}.get(transition.effect, 1800)
-    return _job(metadata, pod, seconds=seconds)
+    return _job(metadata, pod, seconds=kind.seconds(repository.spec))
 
 
 def _effect_env(item: WorkItem, repository: Repository, transition: Transition) -> dict[str, str]:
-    production = repository.status.production
+    building = transition.effect == Effect.IMAGE
     return {
         "CONVEYOR_SHA": transition.precondition.head_sha,
-        "CONVEYOR_IMAGE": item.status.image or "",
-        "CONVEYOR_PREVIOUS_IMAGE": production.image if production is not None else "",
+        "CONVEYOR_IMAGE": repository.spec.gates.image.repository if building else built_image(item.status),
+        "CONVEYOR_PREVIOUS_IMAGE": transition.previous_image,
         "CONVEYOR_TRANSITION_ID": transition.id,
         "CONVEYOR_WORKITEM": item.name,
         "CONVEYOR_TERMINATION_FILE": TERMINATION_FILE,
@@ -93,11 +93,17 @@ def _effect_env(item: WorkItem, repository: Repository, transition: Transition) 
 
 
 def _job(metadata: JSONObject, template: JSONObject, *, seconds: int) -> JSONObject:
+    """The time limit is the pod's: at a Job's own its pods are deleted, and with them what they could have said.
+
+    The Job's is for a pod that never starts. A shorter limit of the template's own stands.
+    """
+    own = template["spec"].get("activeDeadlineSeconds")
+    template["spec"]["activeDeadlineSeconds"] = min(own, seconds) if isinstance(own, int) else seconds
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": metadata,
-        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": seconds, "template": template},
+        "spec": {"backoffLimit": 0, "activeDeadlineSeconds": seconds + OVERTIME_SECONDS, "template": template},
     }
 
 

@@ -24,11 +24,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class EffectEnding:
-    """What an effect Job's end says. `revision` is what it says it deployed."""
+    """What an effect Job's end says. `image` and `revision` are what it says it built or deployed."""
 
     passed: bool
     summary: str
+    image: str = ""
     revision: str = ""
+    disrupted: bool = False
+    """It failed, and not by its own doing."""
 
 
 def infrastructure(why: str) -> Ending:
@@ -61,14 +64,19 @@ def read_run_answer(job: JobFact, *, uid: str, run: str, token: str, seconds: in
 
 def read_effect_answer(job: JobFact) -> EffectEnding:
     """An effect Job's end: exit 0 without a message passes, a message has to say pass."""
+    answer = _parse(job.message) if job.message is not None and job.message.strip() else None
     if not job.complete:
-        return EffectEnding(passed=False, summary=job.reason or "the Job failed")
-    if job.message is None or not job.message.strip():
-        return EffectEnding(passed=True, summary="exit 0")
-    answer = _parse(job.message)
-    if isinstance(answer, str):
-        return EffectEnding(passed=False, summary=answer)
-    return EffectEnding(passed=answer.verdict == "pass", summary=answer.summary, revision=answer.revision)
+        why = job.reason or "the Job failed"
+        said = answer.summary if isinstance(answer, TerminationMessage) else ""
+        return EffectEnding(passed=False, summary=f"{why}: {said}" if said else why, disrupted=job.disrupted)
+    match answer:
+        case None:
+            return EffectEnding(passed=True, summary="exit 0")
+        case str():
+            return EffectEnding(passed=False, summary=answer)
+        case TerminationMessage(verdict=verdict, summary=summary):
+            said = summary or f"it says {verdict}"
+            return EffectEnding(verdict == "pass", said, image=answer.image, revision=answer.revision)
 
 
 def _parse(message: str) -> TerminationMessage | str:

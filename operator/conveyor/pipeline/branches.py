@@ -21,7 +21,7 @@ def cut_branch(case: Case, transition: Transition) -> Action:
         case None:
             return apply_once(case, transition)
         case head if head == want:
-            cause = "admitted" if case.stage == Stage.CREATED else STARTED_OVER
+            cause = "admitted" if case.stage == Stage.CREATED else transition.reason or STARTED_OVER
             return arrived(case, transition, case.status, cause=cause)
         case head:
             text = f"branch {case.status.branch} is there at {head}, not at {want}: somebody else's; retry starts over"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from conveyor.api.stages import TERMINAL, Stage
-from conveyor.api.workitem import StalledReason, WaitingReason
+from conveyor.api.workitem import WaitingReason
 from conveyor.pipeline import effects, runs
-from conveyor.pipeline.actions import Action, LetGo, Settle
+from conveyor.pipeline.actions import Action, LetGo
 from conveyor.pipeline.case import Case, advanced, moved, settle, wait
 from conveyor.pipeline.deletion import deleted
 from conveyor.pipeline.facts import Ticket
@@ -18,18 +18,17 @@ from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.monitoring import monitor
 from conveyor.pipeline.people import read_ticket, with_ticket_seen
 from conveyor.pipeline.pulls import merged_by_somebody
+from conveyor.pipeline.resuming import DEPLOY_ENDED
 from conveyor.pipeline.stalled import closed_ticket, stay_stalled
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED, end_first, superseded
 from conveyor.pipeline.verbs import answer_request
 from conveyor.pipeline.work import WORK
 
-DEPLOY_ENDED = (StalledReason.DEPLOY_FAILED, StalledReason.ROLLBACK_FAILED)
-
 
 def decide(case: Case) -> Action:
     """The next step. Storing an unchanged status is no write: `Settle` with nothing new means to wait."""
     if case.item.metadata.deletion_timestamp is not None:
-        return leave_newer_work_alone(case) or deleted(case)
+        return deleted(case)
     if case.status.stage is None:
         status = moved(case, case.status, Stage.CREATED, cause="seen")
         return settle(case, status, after=0.0, cause="seen")
@@ -44,19 +43,13 @@ def stay_at_the_end(case: Case) -> Action | None:
     return LetGo() if case.item.held and case.status.transition is None else monitor(case)
 
 
-def leave_newer_work_alone(case: Case) -> Action | None:
-    """An intent of an operator newer than this one is not ours to touch."""
-    transition = case.status.transition
-    return Settle(case.status) if transition is not None and not effects.is_known(transition) else None
-
-
 def cancel(case: Case) -> Action | None:
     """To `cancelled`, once neither run nor effect Job is left; never out of a merge or a deploy."""
     wanted = "spec.cancel is set" if case.item.spec.cancel else _ticket_cancelled(case)
     transition = case.status.transition
     if case.stage in TERMINAL or wanted is None or (transition is not None and transition.effect in NEVER_SUPERSEDED):
         return None
-    if case.stage == Stage.DEPLOY and case.status.stalled not in DEPLOY_ENDED:
+    if case.stage == Stage.DEPLOY and transition is None and case.status.stalled not in DEPLOY_ENDED:
         return None
     if (first := end_first(case, wanted)) is not None:
         return first
@@ -95,7 +88,6 @@ def hold(case: Case) -> Action | None:
 
 
 STEPS: tuple[Callable[[Case], Action | None], ...] = (
-    leave_newer_work_alone,
     cancel,
     answer_request,
     stay_at_the_end,

@@ -9,7 +9,7 @@ from conveyor.pipeline.actions import Action
 from conveyor.pipeline.branches import cut_branch, open_pull_request
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.coverage import ratchet
-from conveyor.pipeline.effect_jobs import production
+from conveyor.pipeline.effect_jobs import ENDINGS, follow_job
 from conveyor.pipeline.intents import adopted
 from conveyor.pipeline.merging import merge
 from conveyor.pipeline.rebasing import rebase
@@ -20,7 +20,7 @@ EFFECTS: Mapping[Effect, Callable[[Case, Transition], Action]] = {
     Effect.REBASE: rebase,
     Effect.MERGE: merge,
     Effect.RATCHET: ratchet,
-    Effect.PRODUCTION: production,
+    **dict.fromkeys(ENDINGS, follow_job),
 }
 """The effects that exist."""
 
@@ -30,8 +30,3 @@ def follow(case: Case, transition: Transition) -> Action:
     if transition.holder != case.policy.holder[:256] or case.status.stalled == StalledReason.REPOSITORY_MISSING:
         return adopted(case, transition)
     return EFFECTS[transition.effect](case, transition)
-
-
-def is_known(transition: Transition) -> bool:
-    """Whether this operator knows the effect; another one is a newer operator's and is never touched."""
-    return transition.effect in EFFECTS

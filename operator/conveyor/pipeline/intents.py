@@ -27,6 +27,7 @@ from conveyor.api.workitem import (
 from conveyor.pipeline.actions import Action, Apply, Note, Settle
 from conveyor.pipeline.case import SOON, Case, advanced, settle, stall, unstalled, wait
 from conveyor.pipeline.facts import Unknown
+from conveyor.pipeline.job_kinds import JOB_KINDS, whole_seconds
 from conveyor.pipeline.runs import claimed, entered
 
 LEASED = frozenset(Effect) - {Effect.CUT_BRANCH, Effect.OPEN_PULL_REQUEST}
@@ -49,7 +50,8 @@ class Target:
     head_sha: str = ""
     base_sha: str = ""
     change_id: str = ""
-    seconds: int = EFFECT_SECONDS
+    reason: str = ""
+    """What it answers to, for who works next."""
 
 
 def intended(case: Case, status: WorkItemStatus, target: Target) -> WorkItemStatus:
@@ -68,8 +70,8 @@ def intended(case: Case, status: WorkItemStatus, target: Target) -> WorkItemStat
         ]
     )
     identity = hashlib.sha256(text.encode()).hexdigest()[:32]
-    job = None
-    if target.effect == Effect.PRODUCTION:
+    job, production = None, case.repository.status.production
+    if target.effect in JOB_KINDS:
         job = TransitionJob(name=effect_job_name(case.item.name, target.effect, transition_id=identity))
     transition = Transition(
         id=identity,
@@ -82,7 +84,9 @@ def intended(case: Case, status: WorkItemStatus, target: Target) -> WorkItemStat
         precondition=Precondition(head_sha=target.head_sha, base_sha=target.base_sha, change_id=target.change_id),
         fencing_token=token,
         holder=case.policy.holder[:256],
-        deadline_time=case.now + timedelta(seconds=target.seconds),
+        deadline_time=case.now + timedelta(seconds=time_limit(case, target.effect)),
+        previous_image=production.image if job is not None and production is not None else "",
+        reason=target.reason[:1024],
     )
     reason, text = WAITING[target.effect]
     return unstalled(case, status).model_copy(
@@ -123,15 +127,14 @@ def parked(case: Case, transition: Transition) -> Action:
     return stall(case, StalledReason.EFFECT_UNKNOWN, text, status=unknown, after=60.0)
 
 
-def production_seconds(case: Case) -> int:
-    """How long the production Job may take, its own end included."""
-    return case.spec.deploy.timeout_seconds + 60
+def time_limit(case: Case, effect: Effect) -> int:
+    """Seconds until nobody can tell any more what has become of the effect."""
+    return whole_seconds(case.spec, effect) if effect in JOB_KINDS else EFFECT_SECONDS
 
 
 def looked_at_again(case: Case, transition: Transition) -> Transition:
     """A parked intent as a person's `resume` leaves it: read and, if it did not happen, applied once more."""
-    seconds = production_seconds(case) if transition.effect == Effect.PRODUCTION else EFFECT_SECONDS
-    deadline = case.now + timedelta(seconds=seconds)
+    deadline = case.now + timedelta(seconds=time_limit(case, transition.effect))
     return transition.model_copy(update={"phase": "Prepared", "deadline_time": deadline})
 
 
@@ -164,7 +167,8 @@ def arrived(case: Case, transition: Transition, status: WorkItemStatus, *, cause
     to = transition.to_stage
     if to == case.stage:
         status = unstalled(case, status).model_copy(update={"transition": None, "waiting": None})
-        status = claimed(case, status, reason=cause) if to != Stage.DEVELOPMENT or cause == STARTED_OVER else status
+        works = to != Stage.DEVELOPMENT or transition.effect == Effect.CUT_BRANCH
+        status = claimed(case, status, reason=cause) if works else status
         return settle(case, status, after=0.0)
     status = entered(case, to, cause=cause, reason="" if to == Stage.ANALYSIS else cause, status=status)
     return settle(case, status, after=0.0, cause=cause, notes=(advanced(case, to, cause),))
@@ -176,5 +180,5 @@ WAITING: Mapping[Effect, tuple[WaitingReason, str]] = {
     Effect.REBASE: (WaitingReason.MERGE, "the branch is being rebased"),
     Effect.MERGE: (WaitingReason.MERGE, "the merge is under way"),
     Effect.RATCHET: (WaitingReason.MERGE, "the coverage mark is being raised"),
-    Effect.PRODUCTION: (WaitingReason.DEPLOY, "the deploy Job is about to start"),
+    **{effect: (WaitingReason.DEPLOY, f"the {kind.what} is about to start") for effect, kind in JOB_KINDS.items()},
 }

@@ -25,6 +25,8 @@ Template = Mapping[str, Any]
 class JobKind:
     what: str
     """As people read it, after an article."""
+    gate: str
+    """The gate whose word its end is; empty: none's."""
     limited_by: str
     """The Repository's field that limits its time."""
     template: Callable[[RepositorySpec], Template]
@@ -46,24 +48,28 @@ def _image_seconds(spec: RepositorySpec) -> int:
 JOB_KINDS: Mapping[Effect, JobKind] = {
     Effect.IMAGE: JobKind(
         what="image build",
+        gate="image_fresh",
         limited_by="gates.image.template.spec.activeDeadlineSeconds",
         template=_image_template,
         seconds=_image_seconds,
     ),
     Effect.STAGING: JobKind(
         what="staging Job",
+        gate="staging_healthy",
         limited_by="staging.timeoutSeconds",
         template=lambda spec: spec.staging.template,
         seconds=lambda spec: spec.staging.timeout_seconds,
     ),
     Effect.PRODUCTION: JobKind(
         what="deploy Job",
+        gate="deploy_status",
         limited_by="deploy.timeoutSeconds",
         template=lambda spec: spec.deploy.template,
         seconds=lambda spec: spec.deploy.timeout_seconds,
     ),
     Effect.ROLLBACK: JobKind(
         what="rollback Job",
+        gate="",
         limited_by="deploy.timeoutSeconds",
         template=lambda spec: spec.deploy.rollback_template,
         seconds=lambda spec: spec.deploy.timeout_seconds,

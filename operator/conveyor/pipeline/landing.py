@@ -9,9 +9,10 @@ from conveyor.api.workitem import Cause, Effect, StalledReason, WaitingReason, W
 from conveyor.pipeline.actions import Action
 from conveyor.pipeline.budgets import charged, exhausted
 from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
+from conveyor.pipeline.effect_jobs import begin
 from conveyor.pipeline.facts import PullRequest
 from conveyor.pipeline.gates import MOVED_AGAIN, evaluate, first_open, recorded
-from conveyor.pipeline.intents import Target, intended, production_seconds
+from conveyor.pipeline.intents import Target, intended
 from conveyor.pipeline.monitoring import watched
 from conveyor.pipeline.progress import (
     back_to_review,
@@ -40,7 +41,7 @@ def deploy_staging(case: Case) -> Action:
 
 
 def _frozen(case: Case) -> Action | None:
-    """Nothing of a merge begins while merges are frozen."""
+    """Nothing of a merge, nor of the Jobs just before it, begins while merges are frozen."""
     freeze = case.facts.lane.freeze
     if freeze is None or freeze.scope != "merge":
         return None
@@ -50,6 +51,11 @@ def _frozen(case: Case) -> Action | None:
 
 def _held(case: Case, gate: str, word: Failed | NotEvaluated) -> Action:
     """What the first gate that has not passed calls for."""
+    match word:
+        case NotEvaluated(needs=Effect() as effect):
+            return _frozen(case) or begin(case, effect)
+        case _:
+            pass
     return held_at(case, gate, word, on_failure=ON_FAILURE.get(gate, _changes_wanted))
 
 
@@ -85,6 +91,8 @@ ON_FAILURE: Mapping[str, Callable[[Case, str], Action]] = {
     "ci_green": _red_again,
     "branch_mergeable": _behind,
     "coverage_ratchet": _less_covered,
+    "image_fresh": lambda case, why: rework(case, Cause.IMAGE, why, to=Stage.DEVELOPMENT),
+    "staging_healthy": lambda case, why: rework(case, Cause.STAGING, why, to=Stage.DEVELOPMENT),
 }
 """What a gate before the merge that does not hold calls for, where it is not another round with the developer."""
 
@@ -106,14 +114,12 @@ def _intend(case: Case, status: WorkItemStatus, effect: Effect, *, to: Stage) ->
 
 
 def deploy(case: Case) -> Action:
+    if not case.status.merge_sha:
+        text = "no merged commit is on record, so nothing can be deployed: rework begins on a new branch"
+        return stall(case, StalledReason.DEPLOY_FAILED, text)
     if not case.spec.deploy.template:
         status: WorkItemStatus = watched(case, entered(case, Stage.DONE, cause="merged; no deploy is configured"))
         note = advanced(case, Stage.DONE, "no deploy is configured")
         return settle(case, status, after=0.0, cause="merged", notes=(note,))
-    target = Target(
-        effect=Effect.PRODUCTION,
-        to=Stage.DONE,
-        head_sha=case.status.merge_sha or "",
-        seconds=production_seconds(case),
-    )
+    target = Target(effect=Effect.PRODUCTION, to=Stage.DONE, head_sha=case.status.merge_sha)
     return settle(case, intended(case, case.status, target), after=0.0)

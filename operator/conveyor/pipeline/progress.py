@@ -25,6 +25,18 @@ NEXT: Mapping[Stage, Stage] = {
 }
 
 
+SENT_BACK = (
+    Cause.REVIEW,
+    Cause.TESTING,
+    Cause.REJECTED,
+    Cause.CONFLICT,
+    Cause.COVERAGE,
+    Cause.IMAGE,
+    Cause.STAGING,
+)
+"""What a commit is sent back for that another commit has to mend."""
+
+
 def on_repository(case: Case) -> tuple[str, str]:
     return ("Repository", case.repository.name)
 
@@ -41,7 +53,7 @@ def on_pull(case: Case) -> tuple[str, str]:
 def changed_nothing(case: Case) -> Action | None:
     """Rework that left the head where it was sent back from is charged to the same cause again."""
     head = head_sha(case)
-    for cause in (Cause.REVIEW, Cause.TESTING, Cause.REJECTED, Cause.CONFLICT, Cause.COVERAGE):
+    for cause in SENT_BACK:
         charge = case.status.attempts_of(cause)
         if head and charge.count and charge.sha == head:
             return rework(case, cause, f"nothing was changed since: {_last_reason(case)}")

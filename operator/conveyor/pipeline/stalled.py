@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import StalledReason
+from conveyor.api.workitem import Cause, StalledReason, Transition
 from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.admitting import dependencies
+from conveyor.pipeline.budgets import exhausted
 from conveyor.pipeline.case import Case, settle, stall
 from conveyor.pipeline.ci_gate import ci_green
 from conveyor.pipeline.facts import PullRequest, Ticket, Unknown
 from conveyor.pipeline.gates import is_conflicting
 from conveyor.pipeline.indication import StateMap
+from conveyor.pipeline.job_kinds import JOB_KINDS
 from conveyor.pipeline.pulls import pull_trouble
 from conveyor.pipeline.words import NotEvaluated
 from conveyor.pipeline.work import WORK
@@ -45,8 +47,14 @@ def _until_it_goes_forward(case: Case) -> Action | None:
     if not isinstance(action, Settle):
         return _as_it_is(case)
     forward = action.moved is not None and _rank(action.moved.to_stage) > _rank(case.stage)
-    begins = action.status.transition is not None and not is_conflicting(case)
+    intent = action.status.transition
+    begins = intent is not None and not is_conflicting(case) and not _would_be_cut_short(case, intent)
     return None if forward or begins else _as_it_is(case, after=300.0)
+
+
+def _would_be_cut_short(case: Case, intent: Transition) -> bool:
+    """A Job whose nodes went away as often as the budget allows is not begun again unasked."""
+    return intent.effect in JOB_KINDS and exhausted(case.status, case.spec, Cause.INFRASTRUCTURE) is not None
 
 
 def _rank(stage: Stage) -> int:

@@ -22,12 +22,13 @@ NOTHING_PRODUCED: Mapping[str, object] = {
 }
 
 
-def started_over(case: Case, status: WorkItemStatus, to: Stage) -> WorkItemStatus | None:
+def started_over(case: Case, status: WorkItemStatus, to: Stage, *, reason: str = "") -> WorkItemStatus | None:
     """With an intent to cut the next branch for a stage; None where the base could not be read."""
     match case.facts.base_head:
         case str() as base:
             fresh = status.model_copy(update={**NOTHING_PRODUCED, "branch": next_branch(status), "base_sha": base})
-            return intended(case, fresh, Target(effect=Effect.CUT_BRANCH, to=to, base_sha=base))
+            target = Target(effect=Effect.CUT_BRANCH, to=to, base_sha=base, reason=reason)
+            return intended(case, fresh, target)
         case _:
             return None
 

@@ -16,7 +16,7 @@ from conveyor.pipeline.overriding import override
 from conveyor.pipeline.people import approve, is_edited, no_run_yet, reject
 from conveyor.pipeline.pulls import BEFORE_MERGE
 from conveyor.pipeline.requests import unanswered
-from conveyor.pipeline.resuming import nothing_to_resume, resume, retry
+from conveyor.pipeline.resuming import DEPLOY_ENDED, nothing_to_resume, resume, retry
 from conveyor.pipeline.runs import sent_back, suspended
 from conveyor.pipeline.starting_over import started_over
 
@@ -102,7 +102,8 @@ def _rework(case: Case, request: Request) -> Answer:
     reason = request.text or "sent back by a person"
     if case.item.spec.suspend:
         return suspended(case)
-    if case.status.stalled == StalledReason.BRANCH_GONE and case.stage in BEFORE_MERGE:
+    branch_gone = case.status.stalled == StalledReason.BRANCH_GONE and case.stage in BEFORE_MERGE
+    if branch_gone or (case.stage == Stage.DEPLOY and case.status.stalled in DEPLOY_ENDED):
         return _start_over(case, reason)
     if case.stage not in (Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING):
         return f"an item in {case.stage} cannot be sent back to development"
@@ -110,12 +111,12 @@ def _rework(case: Case, request: Request) -> Answer:
 
 
 def _start_over(case: Case, reason: str) -> Answer:
-    """With the branch gone, development begins again on a new one, cut from the newest base."""
-    status = started_over(case, charged(case.status, Cause.REJECTED, ""), Stage.DEVELOPMENT)
+    """Development begins again on a new branch, cut from the newest base."""
+    text = f"{Cause.REJECTED.value}: {reason}"
+    status = started_over(case, charged(case.status, Cause.REJECTED, ""), Stage.DEVELOPMENT, reason=text)
     if status is None:
         return f"{case.status.base_branch} could not be read now: ask again"
-    note = Note("Rework", f"{Cause.REJECTED.value}: {reason}", warning=True)
-    return settle(case, status, after=0.0, notes=(note,))
+    return settle(case, status, after=0.0, notes=(Note("Rework", text, warning=True),))
 
 
 def _release_lease(case: Case, request: Request) -> ReleaseLeases:

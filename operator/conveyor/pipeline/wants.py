@@ -37,7 +37,10 @@ _OF_EFFECT: dict[Effect, frozenset[Want]] = {
     Effect.OPEN_PULL_REQUEST: frozenset({Want.PULL}),
     Effect.REBASE: frozenset({Want.PULL, Want.CHANGE_ID, Want.BASE_IN_HEAD}),
     Effect.MERGE: frozenset({Want.PULL, Want.BASE, Want.HEAD_IN_BASE}),
+    Effect.IMAGE: frozenset({Want.PULL}),
+    Effect.STAGING: frozenset({Want.PULL}),
     Effect.PRODUCTION: frozenset(),
+    Effect.ROLLBACK: frozenset({Want.BASE}),
 }
 _PROPOSAL = frozenset({Want.PULL, Want.BRANCH, Want.CHANGED})
 _OF_PULL = frozenset({Want.PULL, Want.CHANGE_ID, Want.HEAD_IN_BASE})
@@ -54,6 +57,8 @@ _OF_STALL: dict[str, frozenset[Want]] = {
     StalledReason.PULL_REQUEST_CLOSED: frozenset({Want.PULL}),
     StalledReason.BRANCH_GONE: frozenset({Want.PULL, Want.BRANCH, Want.BASE}),
     StalledReason.BASE_RENAMED: frozenset({Want.PULL}),
+    StalledReason.DEPLOY_FAILED: frozenset({Want.BASE}),
+    StalledReason.ROLLBACK_FAILED: frozenset({Want.BASE}),
     StalledReason.BASE_MOVED: frozenset({Want.PULL, Want.BASE, Want.BASE_IN_HEAD}),
 }
 """What shows that a reason to stand still has ended, or is needed for the way out."""

@@ -64,6 +64,7 @@ BROKEN_STATUS = [
     {"stage": "analysis", "conditions": "none", "activeRun": []},
     {"stage": "review", "attempts": [{"cause": "Nonsense", "count": "many"}]},
     {"stage": "testing", "dependencies": 7, "waiting": "long"},
+    {"stage": "deploy", "transition": {"effect": "FromTheFuture", "id": "1"}},
 ]
 
 

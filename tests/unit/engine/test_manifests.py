@@ -71,7 +71,8 @@ def volumes_of(job: JSONObject, container: str) -> set[str]:
 
 def test_run_is_tried_once_and_ends_in_time() -> None:
     spec = run_job(plan())["spec"]
-    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 600)
+    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 660)
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] == 600
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
     assert "ttlSecondsAfterFinished" not in spec
 
@@ -178,10 +179,10 @@ def test_queue_name_is_kueues_label() -> None:
 def production(template: JSONObject) -> JSONObject:
     of = repository(deploy={"template": template, "timeoutSeconds": 300})
     case = Case(item(), of, Facts(), POLICY, NOW)
-    target = Target(effect=Effect.PRODUCTION, to=Stage.DONE, head_sha=sha("merged"), seconds=300)
+    target = Target(effect=Effect.PRODUCTION, to=Stage.DONE, head_sha=sha("merged"))
     status = intended(case, case.status, target)
     assert status.transition is not None
-    return effect_job(case.item, of, status.transition, template=of.spec.deploy.template)
+    return effect_job(case.item, of, status.transition)
 
 
 TEMPLATE: dict[str, Any] = {

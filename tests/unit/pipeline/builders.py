@@ -11,7 +11,7 @@ from typing import Any
 from conveyor.api.annotations import TRANSITION_FINALIZER
 from conveyor.api.answers import Verdict
 from conveyor.api.objects import Metadata, Repository, WorkItem
-from conveyor.api.repository import ActiveItem, RepositorySpec, RepositoryStatus
+from conveyor.api.repository import ActiveItem, Freeze, Production, RepositorySpec, RepositoryStatus
 from conveyor.api.stages import ROLE_OF_STAGE, Role, Stage
 from conveyor.api.workitem import (
     ActiveRun,
@@ -46,6 +46,7 @@ from conveyor.pipeline.facts import (
     Unknown,
 )
 from conveyor.pipeline.indication import resolve
+from conveyor.pipeline.job_kinds import JOB_KINDS
 from conveyor.pipeline.lane import Lane
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
@@ -55,6 +56,7 @@ HOLDER = "pod/container/nonce"
 REVIEWER, DEVELOPER = "reviewer-bot", "developer-bot"
 POLICY = Policy(holder=HOLDER, agent_logins=frozenset({REVIEWER, DEVELOPER}), reviewer_login=REVIEWER)
 UNKNOWN = Unknown("503 from the forge")
+IMAGE, OLD_IMAGE = (f"registry.example/cart@sha256:{digit * 64}" for digit in "12")
 BRANCH, NUMBER = "feature/ET-17-a-cart", 7
 OPENED = "2026-03-02T11:00:00.000000Z"
 LATER = "2026-03-02T11:30:00.000000Z"
@@ -123,6 +125,12 @@ def repository(*, active: bool = True, **spec: Any) -> Repository:
     )
 
 
+def on_record(of: Repository, *, production: Production | None = None, freezes: tuple[Freeze, ...] = ()) -> Repository:
+    """The Repository with these in its status."""
+    status = of.status.model_copy(update={"production": production, "freezes": freezes})
+    return of.model_copy(update={"status": status})
+
+
 PERSON = repository(gates={"approval": {"analysis": "Person", "deploy": "Person"}})
 AUTO = repository()
 
@@ -160,7 +168,12 @@ FROM_TO: Mapping[Effect, tuple[Stage, Stage]] = {
     Effect.MERGE: (Stage.DEPLOY_STAGING, Stage.DEPLOY),
     Effect.RATCHET: (Stage.DEPLOY, Stage.DEPLOY),
     Effect.PRODUCTION: (Stage.DEPLOY, Stage.DONE),
+    Effect.ROLLBACK: (Stage.DEPLOY, Stage.DEVELOPMENT),
 }
+
+
+def effect_job(effect: Effect, *, uid: str | None = None) -> TransitionJob:
+    return TransitionJob(name=f"shop-et-17-{effect.value.lower()}-0123456789", uid=uid)
 
 
 def transition(effect: Effect, **fields: Any) -> Transition:
@@ -171,7 +184,8 @@ def transition(effect: Effect, **fields: Any) -> Transition:
         "to_stage": end,
         "effect": effect,
         "phase": "Prepared",
-        "job": TransitionJob(name="shop-et-17-production-0123456789") if effect == Effect.PRODUCTION else None,
+        "job": effect_job(effect) if effect in JOB_KINDS else None,
+        "previous_image": OLD_IMAGE if effect in JOB_KINDS else "",
         "precondition": Precondition(head_sha=HEAD, base_sha=BASE, change_id=CHANGE),
         "fencing_token": 4,
         "holder": HOLDER,

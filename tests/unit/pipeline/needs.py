@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from conveyor.api.answers import Verdict
 from conveyor.api.stages import ROLE_OF_STAGE, Stage
@@ -10,7 +11,8 @@ from conveyor.api.workitem import Effect
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.facts import ChangedFile, PullRequest
 from conveyor.pipeline.lane import DependencyState
-from tests.unit.pipeline.builders import DEVELOPER, HEAD, REVIEWER
+from tests.unit.pipeline.builders import BASE, DEVELOPER, HEAD, REVIEWER
+from tests.unit.pipeline.job_rules import has_image, is_deployed, may_begin_again, may_roll_back, was_in_staging
 
 
 def _good_pull(case: Case) -> bool:
@@ -70,14 +72,6 @@ def _is_on_base(case: Case) -> bool:
     return intent is not None and intent.effect == Effect.MERGE and (case.facts.head_in_base is True or by_hand)
 
 
-def _is_deployed(case: Case) -> bool:
-    if not case.spec.deploy.template:
-        return case.status.merge_sha == HEAD
-    intent, job = case.status.transition, case.facts.effect_job
-    ours = intent is not None and intent.job is not None and intent.job.uid == "job-uid"
-    return ours and getattr(job, "uid", "") == "job-uid" and getattr(job, "complete", False) is True
-
-
 def _merged_by_a_person(case: Case) -> bool:
     pull = case.facts.pull
     if not isinstance(pull, PullRequest):
@@ -98,7 +92,8 @@ NEEDS: Mapping[tuple[Stage, Stage], Callable[[Case], bool]] = {
     (Stage.REVIEW, Stage.TESTING): lambda case: _worked(case) and _good_pull(case) and _reviewed(case),
     (Stage.TESTING, Stage.DEPLOY_STAGING): lambda case: _worked(case) and _good_pull(case) and _tested(case),
     (Stage.DEPLOY_STAGING, Stage.DEPLOY): _is_on_base,
-    (Stage.DEPLOY, Stage.DONE): _is_deployed,
+    (Stage.DEPLOY, Stage.DONE): is_deployed,
+    (Stage.DEPLOY, Stage.DEVELOPMENT): _branch_is_cut,
     **{
         (stage, Stage.DONE): _merged_by_a_person
         for stage in (Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING)
@@ -124,8 +119,15 @@ def _may_rebase(case: Case) -> bool:
     return _judged(case) and case.facts.base_in_head is False
 
 
+def _may_build(case: Case) -> bool:
+    """As a rebase, but for what a Job does not need to know."""
+    known = replace(case, facts=replace(case.facts, base_head=BASE))
+    return _judged(known) and case.facts.base_in_head is True
+
+
 def _may_merge(case: Case) -> bool:
-    return _judged(case) and case.facts.base_in_head is True and _covered(case)
+    ready = has_image(case) and was_in_staging(case) and _covered(case)
+    return _judged(case) and case.facts.base_in_head is True and ready
 
 
 def _covered(case: Case) -> bool:
@@ -145,14 +147,17 @@ def _may_start(case: Case) -> bool:
 
 
 INTENDS: Mapping[Effect, Callable[[Case], bool]] = {
-    Effect.CUT_BRANCH: _may_start,
+    Effect.CUT_BRANCH: lambda case: _may_start(case) if case.stage == Stage.CREATED else may_begin_again(case),
     Effect.OPEN_PULL_REQUEST: lambda case: (
         _is_unproposed(case) and isinstance(case.facts.branch_head, str) and bool(_files(case))
     ),
     Effect.REBASE: _may_rebase,
+    Effect.IMAGE: lambda case: _may_build(case) and not has_image(case),
+    Effect.STAGING: lambda case: _may_build(case) and has_image(case) and not was_in_staging(case),
     Effect.MERGE: _may_merge,
     Effect.RATCHET: lambda case: case.spec.gates.coverage.enabled and _is_on_base(case),
     Effect.PRODUCTION: lambda case: case.stage == Stage.DEPLOY and case.status.merge_sha == HEAD,
+    Effect.ROLLBACK: may_roll_back,
 }
 
 

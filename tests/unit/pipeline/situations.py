@@ -8,11 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from conveyor.api.answers import Verdict
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.repository import EffectiveFreeze, Freeze
-from conveyor.api.stages import ROLE_OF_STAGE, TERMINAL, Stage
-from conveyor.api.workitem import Cause, Effect, HistoryEntry, Monitor, StalledReason, TransitionJob
+from conveyor.api.repository import EffectiveFreeze, Freeze, Production
+from conveyor.api.stages import TERMINAL, Stage
 from conveyor.pipeline.case import Case, Facts
 from conveyor.pipeline.facts import ChangedFile, JobState, ProbeFact
 from conveyor.pipeline.lane import DependencyFact, DependencyState, Lane
@@ -24,8 +22,10 @@ from tests.unit.pipeline.builders import (
     DEVELOPER,
     FILES,
     HEAD,
+    IMAGE,
     MISSING,
     NOW,
+    OLD_IMAGE,
     OPEN_LANE,
     PERSON,
     POLICY,
@@ -33,24 +33,19 @@ from tests.unit.pipeline.builders import (
     TICKET,
     UNKNOWN,
     active_run,
-    approval,
-    attempts,
-    gate,
     green,
     item,
     job,
-    last_run,
     merged_pull,
+    on_record,
     pull,
     repository,
     review,
-    seen,
     sha,
-    stalled,
     ticket,
-    transition,
 )
-from tests.unit.pipeline.landing_situations import COVERED, landing_variants
+from tests.unit.pipeline.landing_situations import COVERED
+from tests.unit.pipeline.variants import WITH_JOBS, intents, variants
 
 PASS = '{"conveyor": 1, "uid": "%s", "run": "%s", "token": "token", "verdict": "pass", "sha": "%s"}'
 
@@ -60,6 +55,7 @@ def ended(stage: Stage) -> Any:
     return job(message=PASS % (item(stage).metadata.uid, run.name, HEAD))
 
 
+BUILT = f'{{"conveyor": 1, "verdict": "pass", "image": "{IMAGE}"}}'
 VALUES: Mapping[Want, tuple[Any, ...]] = {
     Want.RUN_JOB: (
         MISSING,
@@ -78,6 +74,9 @@ VALUES: Mapping[Want, tuple[Any, ...]] = {
         job(JobState.DELETING),
         job(),
         job(complete=False, reason="BackoffLimitExceeded"),
+        job(complete=False, reason="NodeLost", disrupted=True),
+        job(message=BUILT),
+        job(message='{"conveyor": 1, "verdict": "fail"}'),
         job(item_uid="another"),
         job(uid="another"),
     ),
@@ -140,146 +139,25 @@ LANES = (
 )
 
 
-Variant = tuple[str, WorkItem]
-
-
-def variants(stage: Stage | None) -> Iterator[Variant]:
-    """Items in a stage, the plain one first, each unlike it in one way that decisions look at."""
-    yield "plain", item(stage)
-    yield "of a ticket", item(stage, source=True, tracker=seen())
-    yield "to be cancelled", item(stage, spec={"cancel": True})
-    yield "suspended", item(stage, spec={"suspend": True})
-    yield "without a record of the ticket", item(stage, source=True)
-    if stage is None:
-        return
-    yield "told to retry", item(stage, annotations={"request.conveyor.dev/retry": "1"})
-    yield "told to send it back", item(stage, annotations={"request.conveyor.dev/rework": "1 by=lead no"})
-    yield "told to release its Leases", item(stage, annotations={"request.conveyor.dev/release-lease": "1"})
-    for end in (Stage.DEVELOPMENT, Stage.DEPLOY, Stage.DONE):
-        yield f"told to be in {end}", told_to_be_in(end, item(stage))
-    yield "with budgets used up", item(stage, attempts=attempts(**{cause.value: 3 for cause in Cause}))
-    yield "with a newer operator's effect", item(stage, transition=transition(Effect.ROLLBACK))
-    yield from _runs(stage)
-    yield from _verdicts(stage)
-    yield from _gates(stage)
-    yield from landing_variants(stage)
-    yield from _watches(stage)
-    yield from ((f"Stalled {reason.value}", stalled(item(stage), reason)) for reason in StalledReason)
-
-
-def told_to_be_in(end: Stage, whole: WorkItem) -> WorkItem:
-    """By a person who breaks the glass."""
-    annotations = {"request.conveyor.dev/override": f"1 by=lead {whole.status.stage}>{end} by hand"}
-    return whole.model_copy(update={"metadata": whole.metadata.model_copy(update={"annotations": annotations})})
-
-
-def _runs(stage: Stage) -> Iterator[Variant]:
-    if stage not in ROLE_OF_STAGE:
-        return
-    yield "with a run claimed", item(stage, active_run=active_run(stage))
-    yield "with a run at work", item(stage, active_run=active_run(stage, uid="job-uid"))
-    long_ago = NOW - timedelta(hours=3)
-    yield "with a run past its time", item(stage, active_run=active_run(stage, uid="job-uid", started_time=long_ago))
-    at_work = item(stage, active_run=active_run(stage, uid="job-uid"))
-    yield "with a run at work told to be in deploy-staging", told_to_be_in(Stage.DEPLOY_STAGING, at_work)
-    yield (
-        "with a run at work to be cancelled",
-        item(stage, active_run=active_run(stage), spec={"cancel": True}),
-    )
-
-
-def _verdicts(stage: Stage) -> Iterator[Variant]:
-    if stage not in ROLE_OF_STAGE:
-        return
-    yield "whose role has not worked", item(stage, last_run=None)
-    for verdict in set(Verdict) - {Verdict.PASS}:
-        yield f"whose role said {verdict.value}", item(stage, last_run=last_run(stage, verdict))
-    asks = last_run(stage, Verdict.BLOCKED, question="which one?")
-    yield "that asks", item(stage, last_run=asks)
-    yield "of a ticket that asks", item(stage, last_run=asks, source=True, tracker=seen("Needs Input"))
-    later = last_run(stage, Verdict.RETRY, not_before_time=NOW + timedelta(minutes=1))
-    yield "whose role waits", item(stage, last_run=later)
-    yield "whose role passed another commit", item(stage, last_run=last_run(stage, sha=sha("older")))
-    if stage not in (Stage.ANALYSIS, Stage.ARCHITECTURE):
-        yield "without a pull request", item(stage, pull_request=None)
-
-
-def _gates(stage: Stage) -> Iterator[Variant]:
-    name = {Stage.ANALYSIS: "analysis_approved", Stage.DEPLOY_STAGING: "deploy_approved"}.get(stage)
-    if name is None:
-        return
-    yield "that asks a person", item(stage, approval=approval(name, text_digest=""))
-    yield "of a ticket that asks a person", item(stage, approval=approval(name), source=True, tracker=seen())
-    produced = CHANGE if stage == Stage.DEPLOY_STAGING else ""
-    words = (gate(name, change_id=produced), gate("review_approved"), gate("tests_passed"))
-    yield "approved", item(stage, gates=words)
-    yield "approved for another commit", item(stage, gates=(gate(name, head_sha=sha("older"), change_id=""),))
-    yield "told yes", item(stage, approval=approval(name), annotations={"request.conveyor.dev/approve": "1"})
-    yield "told no", item(stage, approval=approval(name), annotations={"request.conveyor.dev/reject": "1"})
-    yield "never tested", item(stage, last_run=None, gates=())
-
-
-def _watches(stage: Stage) -> Iterator[Variant]:
-    if stage not in TERMINAL:
-        return
-    for verdict in ("Watching", "Healthy", "Degraded"):
-        for failures in (0, 1, 2, 3):
-            for left in (60, 0):
-                found = Monitor.model_validate(
-                    {"untilTime": NOW + timedelta(seconds=left), "verdict": verdict, "failures": failures}
-                )
-                yield f"watched: {verdict} {failures}, {left} s left", item(stage, monitor=found, history=DEPLOYED)
-
-
-LANDS = (Stage.DEPLOY_STAGING, Stage.DEPLOY)
-
-
-def intents() -> Iterator[Variant]:
-    for effect, stage in (
-        (Effect.CUT_BRANCH, Stage.CREATED),
-        (Effect.OPEN_PULL_REQUEST, Stage.DEVELOPMENT),
-        (Effect.REBASE, Stage.DEPLOY_STAGING),
-        (Effect.MERGE, Stage.DEPLOY_STAGING),
-        (Effect.RATCHET, Stage.DEPLOY),
-        (Effect.PRODUCTION, Stage.DEPLOY),
-    ):
-        changes: dict[str, dict[str, Any]] = {
-            "under way": {},
-            "left behind": {"holder": "another"},
-            "parked": {"phase": "Unknown"},
-            "past its time": {"deadline_time": NOW - timedelta(seconds=1)},
-            "long past its time": {"deadline_time": NOW - timedelta(hours=1)},
-        }
-        if effect == Effect.PRODUCTION:
-            created = TransitionJob(name="shop-et-17-production-0123456789", uid="job-uid")
-            changes["with its Job"] = {"job": created}
-        produced: dict[str, Any] = {"branch": "feature/ET-17-a-cart"} if effect == Effect.CUT_BRANCH else {}
-        produced |= {"last_run": last_run(Stage.TESTING, coverage=82.0)} if stage in LANDS else {}
-        for how, fields in changes.items():
-            whole = item(stage, transition=transition(effect, **fields), **produced)
-            yield f"{effect.value} {how}", whole
-            yield f"{effect.value} {how}, told to be in review", told_to_be_in(Stage.REVIEW, whole)
-            yield (
-                f"{effect.value} {how}, to be cancelled",
-                whole.model_copy(update={"spec": whole.spec.model_copy(update={"cancel": True})}),
-            )
-
-
 WATCH = {"windowSeconds": 600, "failureThreshold": 3, "probes": [{"url": "https://shop.example/healthz"}]}
 WATCHED = repository(monitor=WATCH)
-DEPLOYED = (
-    HistoryEntry(
-        from_stage=Stage.DEPLOY, to_stage=Stage.DONE, time=NOW, actor="conveyor", cause="deployed", transition_id="d"
-    ),
-)
 
 
 def frozen(of: Repository) -> Repository:
-    """By the deploy of `DEPLOYED`."""
+    """By the deploy of `variants.DEPLOYED`."""
     freeze = Freeze(id="d", reason="degraded", item="shop-et-17", since_time=NOW)
     return of.model_copy(update={"status": of.status.model_copy(update={"freezes": (freeze,)})})
 
 
+POD = {"spec": {"containers": [{"name": "work", "image": "work:1"}]}}
+JOBS = repository(
+    gates={"approval": {"analysis": "Auto", "deploy": "Auto"}, "image": {"enabled": True, "template": POD}},
+    staging={"template": POD},
+    deploy={"template": POD, "rollbackTemplate": POD},
+)
+NAMED = Production(image=IMAGE, sha=HEAD, revision=HEAD, item="shop-et-17")
+BEFORE = Production(image=OLD_IMAGE, sha=sha("before"), item="shop-et-3")
+FROZEN = Freeze(id="0123456789abcdef", reason="the deploy failed", item="shop-et-17", since_time=NOW)
 REPOSITORIES: Mapping[str, Repository] = {
     "no person asked": AUTO,
     "a person asked": PERSON,
@@ -289,6 +167,15 @@ REPOSITORIES: Mapping[str, Repository] = {
     "watched": WATCHED,
     "watched for the alert only": repository(monitor=WATCH | {"onDegraded": "AlertOnly"}),
     "watched and frozen": frozen(WATCHED),
+    WITH_JOBS: on_record(JOBS, production=BEFORE, freezes=(FROZEN,)),
+    "deployed": on_record(JOBS, production=NAMED),
+    "deployed without an image": on_record(JOBS, production=NAMED.model_copy(update={"image": ""})),
+    "to be held": on_record(
+        repository(deploy={"template": POD, "rollbackTemplate": POD, "onFailure": "Hold"}),
+        production=BEFORE,
+        freezes=(FROZEN,),
+    ),
+    "with nothing to go back to": on_record(AUTO, freezes=(FROZEN,)),
 }
 PROBES = (
     None,
@@ -319,10 +206,13 @@ def _repositories(stage: Stage | None, name: str) -> list[tuple[str, Repository]
     told = name in ("told yes", "told no")
     admission = stage == Stage.CREATED and name == "plain"
     deploys = stage == Stage.DEPLOY
+    jobs = deploys or WITH_JOBS in name or name.startswith(("Image", "Staging"))
     kinds = ["no person asked"]
     kinds += ["a person asked"] if asking or told else []
     kinds += ["not admitted"] if admission else []
-    kinds += ["nothing to deploy"] if deploys else []
+    kinds += ["nothing to deploy", "deployed", "deployed without an image"] if deploys else []
+    kinds += ["to be held", "with nothing to go back to"] if deploys else []
+    kinds += [WITH_JOBS] if jobs else []
     kinds += ["coverage counted"] if name.startswith(("covered", "Merge ", "Ratchet ")) else []
     kinds += ["watched"] if deploys else []
     kinds += ["watched", "watched for the alert only", "watched and frozen"] if name.startswith("watched") else []

@@ -14,6 +14,8 @@ from conveyor.api.workitem import Effect, Monitor, StalledReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Admit, Amend, Apply, ReleaseLeases, Settle, StartRun
 from conveyor.pipeline.case import Case, with_status
 from conveyor.pipeline.decide import decide
+from conveyor.pipeline.resuming import DEPLOY_ENDED
+from tests.unit.pipeline.job_rules import amends_what_happened, rolled_back_or_done
 from tests.unit.pipeline.needs import INTENDS, NEEDS
 from tests.unit.pipeline.overrides import broken_glass, is_override
 from tests.unit.pipeline.situations import cases_in, oddities
@@ -109,7 +111,7 @@ def _starts(case: Case, status: WorkItemStatus) -> str:
         "a new effect while suspended": new_intent and case.item.spec.suspend and not told,
         "a new run on a Stalled item": new_run and status.stalled is not None,
         "a new effect on a Stalled item": new_intent and status.stalled is not None,
-        "a failed deploy again, unasked": new_intent and case.status.stalled == StalledReason.DEPLOY_FAILED,
+        "a failed deploy again, unasked": new_intent and case.status.stalled in DEPLOY_ENDED,
     }
     return ", ".join(what for what, is_so in wrong.items() if is_so and not (told and "unasked" in what))
 
@@ -221,6 +223,8 @@ RULES = (
     the_mark_goes_up,
     nothing_starts_unasked,
     the_end_is_the_end,
+    amends_what_happened,
+    rolled_back_or_done,
     counts_monotone,
     can_be_stored,
     says_why,

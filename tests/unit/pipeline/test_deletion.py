@@ -39,12 +39,6 @@ GIVEN_UP = (Effect.CUT_BRANCH, Effect.OPEN_PULL_REQUEST, Effect.REBASE)
 BY_JOB = (Effect.IMAGE, Effect.STAGING)
 
 
-@pytest.fixture(autouse=True)
-def every_effect_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Giving up asks nothing of an effect but that it is known."""
-    monkeypatch.setattr("conveyor.pipeline.effects.EFFECTS", dict.fromkeys(Effect, None) | dict(EFFECTS))
-
-
 def gone(action: Action) -> LetGo:
     assert isinstance(action, LetGo), action
     return action
@@ -76,12 +70,6 @@ def test_item_under_way_is_let_go_and_its_ticket_is_blocked_with_what_is_left() 
 def test_request_of_a_person_is_not_carried_out_any_more() -> None:
     whole = item(Stage.REVIEW, held=True, deleted=NOW, annotations={"request.conveyor.dev/rework": "r1"})
     assert isinstance(decided(whole), LetGo)
-
-
-def test_intent_of_a_newer_operator_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conveyor.pipeline.effects.EFFECTS", {})
-    whole = item(Stage.DEPLOY_STAGING, held=True, deleted=NOW, transition=transition(Effect.MERGE))
-    assert decided(whole) == Settle(whole.status)
 
 
 @pytest.mark.parametrize("state", [JobState.ACTIVE, JobState.DELETING])

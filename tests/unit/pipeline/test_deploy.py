@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Effect, StalledReason, TransitionJob
+from conveyor.api.workitem import Effect
 from conveyor.pipeline.case import Facts
-from conveyor.pipeline.facts import JobState
 from tests.unit.pipeline.builders import (
-    AUTO,
     BASE,
     CHANGE,
     DEVELOPER,
     HEAD,
-    NOW,
     OPEN_LANE,
     PERSON,
     UNKNOWN,
@@ -26,7 +22,6 @@ from tests.unit.pipeline.builders import (
     gate,
     green,
     item,
-    job,
     last_run,
     merged_pull,
     pull,
@@ -34,7 +29,6 @@ from tests.unit.pipeline.builders import (
     review,
     settled,
     sha,
-    stalled,
     transition,
 )
 from tests.unit.pipeline.outcomes import Row, decide_row, table
@@ -123,87 +117,7 @@ MERGES: tuple[Row, ...] = (
 )
 
 
-def deploying(*, uid: str | None = "job-uid", **fields: object) -> WorkItem:
-    name = TransitionJob(name="shop-et-17-production-0123456789", uid=uid)
-    return item(Stage.DEPLOY, transition=transition(Effect.PRODUCTION, job=name, **fields))
-
-
-DEPLOY, CLAIMED, AT_WORK = item(Stage.DEPLOY), deploying(uid=None), deploying()
-FAILED = stalled(DEPLOY, StalledReason.DEPLOY_FAILED)
-DEPLOYS: tuple[Row, ...] = (
-    ("merged, the deploy is intended", DEPLOY, facts(), "intends Production"),
-    ("a Job that is not there yet is created", CLAIMED, facts(), "Apply Production"),
-    (
-        "a Job that is there is put on record first",
-        CLAIMED,
-        facts(effect_job=job(JobState.ACTIVE)),
-        "Production goes on",
-    ),
-    ("a Job that has ended unseen is put on record first", CLAIMED, facts(effect_job=job()), "Production goes on"),
-    ("a Job at work is waited for", AT_WORK, facts(effect_job=job(JobState.ACTIVE)), "Production goes on"),
-    ("a Job that passed is the end", AT_WORK, facts(effect_job=job()), "-> done"),
-    (
-        "a Job that passed in words is the end",
-        AT_WORK,
-        facts(effect_job=job(message='{"conveyor": 1, "verdict": "pass"}')),
-        "-> done",
-    ),
-    (
-        "a Job that failed is a person's matter",
-        AT_WORK,
-        facts(effect_job=job(complete=False)),
-        "Production ended, Stalled DeployFailed",
-    ),
-    (
-        "exit 0 with the word fail has failed",
-        AT_WORK,
-        facts(effect_job=job(message='{"conveyor": 1, "verdict": "fail"}')),
-        "Production ended, Stalled DeployFailed",
-    ),
-    (
-        "exit 0 with a message cut off has failed",
-        AT_WORK,
-        facts(effect_job=job(message='{"conveyor": 1, "ver')),
-        "Production ended, Stalled DeployFailed",
-    ),
-    (
-        "a Job that vanished after it was seen is never created again",
-        AT_WORK,
-        facts(),
-        "Production goes on, Stalled EffectUnknown",
-    ),
-    (
-        "another Job of that name is not believed",
-        AT_WORK,
-        facts(effect_job=job(uid="another")),
-        "Production goes on, Stalled EffectUnknown",
-    ),
-    (
-        "another item's Job is not believed",
-        CLAIMED,
-        facts(effect_job=job(item_uid="another")),
-        "Production goes on, Stalled EffectUnknown",
-    ),
-    ("a Job that cannot be read is waited for", AT_WORK, facts(effect_job=UNKNOWN), "Production goes on"),
-    ("a failed deploy starts nothing", FAILED, facts(), "Stalled DeployFailed"),
-    ("cancel waits for the deploy", item(Stage.DEPLOY, spec={"cancel": True}), facts(), "intends Production"),
-    ("suspended, a deploy waits", item(Stage.DEPLOY, spec={"suspend": True}), facts(), "waits Suspended"),
-    (
-        "suspended, a failed deploy stays failed",
-        stalled(item(Stage.DEPLOY, spec={"suspend": True}), StalledReason.DEPLOY_FAILED),
-        facts(),
-        "Stalled DeployFailed",
-    ),
-    (
-        "after a failed deploy cancel ends it",
-        stalled(item(Stage.DEPLOY, spec={"cancel": True}), StalledReason.DEPLOY_FAILED),
-        facts(),
-        "-> cancelled",
-    ),
-)
-
-
-@table(BEFORE_MERGE + MERGES + DEPLOYS)
+@table(BEFORE_MERGE + MERGES)
 def test_on_the_way_to_production(whole: WorkItem, known: Facts, expected: str) -> None:
     assert decide_row(whole, known) == expected
 
@@ -225,13 +139,8 @@ def test_a_merge_in_another_style_records_what_is_on_the_base() -> None:
     assert status.merge_sha == OTHER
 
 
-def test_a_deploy_says_what_it_deployed() -> None:
-    known = facts(effect_job=job(message='{"conveyor": 1, "verdict": "pass", "revision": "v7"}'))
-    assert settled(AT_WORK, known).status.revision == "v7"
-
-
 def test_without_a_deploy_template_merged_is_done() -> None:
-    assert decide_row(DEPLOY, facts(), of=repository(deploy={})) == "-> done"
+    assert decide_row(item(Stage.DEPLOY), facts(), of=repository(deploy={})) == "-> done"
 
 
 @pytest.mark.parametrize(
@@ -242,13 +151,3 @@ def test_without_a_deploy_template_merged_is_done() -> None:
 def test_with_a_person_to_ask_a_merge_needs_their_yes(name: str, expected: str) -> None:
     gates = tuple(sorted((gate(name), gate("tests_passed")), key=lambda entry: entry.name))
     assert decide_row(item(Stage.DEPLOY_STAGING, gates=gates), facts(), of=PERSON) == expected
-
-
-def test_a_job_nobody_hears_of_long_after_its_time_is_parked() -> None:
-    late = NOW + timedelta(hours=2)
-    assert decide_row(AT_WORK, facts(effect_job=job(JobState.ACTIVE)), now=late).endswith("Stalled EffectUnknown")
-    assert decide_row(AT_WORK, facts(effect_job=job()), now=late) == "-> done"
-
-
-def test_a_late_pass_still_creates_a_job_that_never_was() -> None:
-    assert decide_row(CLAIMED, facts(), of=AUTO, now=NOW + timedelta(hours=2)) == "Apply Production"

@@ -8,7 +8,9 @@ from typing import Any
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, StalledReason, TransitionJob
+from conveyor.engine import effects as carried_out
 from conveyor.pipeline.case import Facts
+from conveyor.pipeline.effects import EFFECTS
 from conveyor.pipeline.facts import JobState
 from tests.unit.pipeline.builders import (
     BASE,
@@ -63,12 +65,6 @@ ROWS: tuple[Row, ...] = (
         "-> done",
     ),
     (
-        "a newer operator's effect is left alone",
-        item(Stage.REVIEW, transition=transition(Effect.STAGING)),
-        facts(),
-        "Staging goes on",
-    ),
-    (
         "a parked branch that is there after all goes on",
         parked(Stage.CREATED, Effect.CUT_BRANCH),
         facts(branch_head=BASE),
@@ -117,10 +113,10 @@ ROWS: tuple[Row, ...] = (
         "Production goes on",
     ),
     (
-        "a parked deploy whose Job failed has failed",
+        "a parked deploy whose Job failed freezes its repository",
         parked(Stage.DEPLOY, Effect.PRODUCTION, job=CREATED),
         facts(effect_job=job(complete=False)),
-        "Production ended, Stalled DeployFailed",
+        "Amend",
     ),
     (
         "a parked deploy whose Job vanished stays parked",
@@ -129,6 +125,12 @@ ROWS: tuple[Row, ...] = (
         "Production goes on, Stalled EffectUnknown",
     ),
 )
+
+
+def test_every_effect_is_followed_and_carried_out() -> None:
+    """The ratchet is a write to the Repository, and never applied."""
+    assert set(EFFECTS) == set(Effect)
+    assert set(carried_out.EFFECTS) == set(Effect) - {Effect.RATCHET}
 
 
 @table(ROWS)

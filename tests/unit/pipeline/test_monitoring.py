@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.repository import Freeze, MonitorSpec
+from conveyor.api.repository import Freeze, MonitorSpec, Production
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Effect, HistoryEntry, Monitor, TransitionJob
+from conveyor.api.workitem import Effect, HistoryEntry, Monitor
 from conveyor.pipeline.actions import Action, Amend, Settle
 from conveyor.pipeline.amending import amended
 from conveyor.pipeline.decide import decide
@@ -23,15 +23,18 @@ from conveyor.pipeline.facts import ProbeFact
 from conveyor.pipeline.monitoring import freeze_id, seconds_to_probe
 from tests.unit.pipeline.builders import (
     ENTERED,
+    HEAD,
     NOW,
     POLICY,
     UID,
     at_rest,
     case,
+    effect_job,
     facts,
     item,
     job,
     merged_pull,
+    on_record,
     repository,
     transition,
 )
@@ -86,9 +89,10 @@ def said(whole: WorkItem, probes: tuple[ProbeFact, ...] | None, **options: Any) 
 
 
 def deployed(of: Repository) -> Monitor | None:
-    work = TransitionJob(name="shop-et-17-production-0123456789", uid="job-uid")
+    work = effect_job(Effect.PRODUCTION, uid="job-uid")
     whole = item(Stage.DEPLOY, transition=transition(Effect.PRODUCTION, job=work))
-    action = decide(case(whole, facts(effect_job=job()), of=of))
+    recorded = on_record(of, production=Production(sha=HEAD, revision=HEAD, item=whole.name))
+    action = decide(case(whole, facts(effect_job=job()), of=recorded))
     assert isinstance(action, Settle)
     assert action.status.stage == Stage.DONE
     return action.status.monitor

@@ -33,7 +33,8 @@ from tests.unit.pipeline.builders import (
     stalled,
     transition,
 )
-from tests.unit.pipeline.situations import VALUES, intents, oddities, variants
+from tests.unit.pipeline.situations import VALUES, oddities
+from tests.unit.pipeline.variants import intents, variants
 
 TICKET = {Want.TICKET, Want.STATES}
 STAGING = {
@@ -73,7 +74,17 @@ ROWS: tuple[tuple[str, WorkItem, set[Want]], ...] = (
     ("deploy", item(Stage.DEPLOY), set()),
     ("an intended branch", item(Stage.CREATED, transition=transition(Effect.CUT_BRANCH)), {Want.BRANCH}),
     ("an intended deploy", item(Stage.DEPLOY, transition=transition(Effect.PRODUCTION)), {Want.EFFECT_JOB}),
-    ("a newer operator's effect", item(Stage.DEPLOY, transition=transition(Effect.ROLLBACK)), set()),
+    (
+        "an intended image",
+        item(Stage.DEPLOY_STAGING, transition=transition(Effect.IMAGE)),
+        {Want.EFFECT_JOB, Want.PULL},
+    ),
+    (
+        "an intended rollback",
+        item(Stage.DEPLOY, transition=transition(Effect.ROLLBACK)),
+        {Want.EFFECT_JOB, Want.BASE},
+    ),
+    ("a deploy that failed", stalled(item(Stage.DEPLOY), StalledReason.DEPLOY_FAILED), {Want.BASE}),
 )
 
 

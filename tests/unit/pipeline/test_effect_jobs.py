@@ -1,0 +1,393 @@
+"""Effects that are Jobs: created once, put on record, read to their end; and what each end means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.repository import Production
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import Cause, Effect, StalledReason, WorkItemStatus
+from conveyor.pipeline.actions import Amend
+from conveyor.pipeline.case import Facts
+from conveyor.pipeline.facts import JobState
+from conveyor.pipeline.job_kinds import IMAGE_SECONDS, JOB_KINDS
+from tests.unit.pipeline.builders import (
+    CHANGE,
+    HEAD,
+    IMAGE,
+    NOW,
+    OPEN_LANE,
+    UNKNOWN,
+    attempts,
+    decided,
+    effect_job,
+    facts,
+    gate,
+    item,
+    job,
+    merged_pull,
+    on_record,
+    pull,
+    repository,
+    settled,
+    sha,
+    stalled,
+    transition,
+)
+from tests.unit.pipeline.outcomes import decide_row
+from tests.unit.pipeline.situations import FREEZES
+
+POD: dict[str, Any] = {"spec": {"containers": [{"name": "work", "image": "work:1"}]}}
+BUILT = {"enabled": True, "repository": "registry.example/cart", "template": POD}
+GATES = {"approval": {"analysis": "Auto", "deploy": "Auto"}}
+DEPLOYED = Production(image=IMAGE, sha=HEAD, revision=HEAD, item="shop-et-17")
+WANTED = on_record(repository(gates=GATES | {"image": BUILT}, staging={"template": POD}), production=DEPLOYED)
+OTHER = sha("other")
+FRESH = gate("image_fresh")
+
+STAGE_OF = {
+    Effect.IMAGE: Stage.DEPLOY_STAGING,
+    Effect.STAGING: Stage.DEPLOY_STAGING,
+    Effect.PRODUCTION: Stage.DEPLOY,
+    Effect.ROLLBACK: Stage.DEPLOY,
+}
+EACH = pytest.mark.parametrize("effect", JOB_KINDS, ids=str)
+
+
+def said(verdict: str = "pass", **more: str) -> str:
+    return json.dumps({"conveyor": 1, "verdict": verdict} | more)
+
+
+def at_work(effect: Effect, *, uid: str | None = "job-uid", **fields: Any) -> WorkItem:
+    """With the intent of an effect, and its Job's uid on record."""
+    intent = transition(effect, job=effect_job(effect, uid=uid), **fields)
+    return item(STAGE_OF[effect], transition=intent)
+
+
+def row(whole: WorkItem, known: Facts, *, of: Repository = WANTED, hours: float = 0) -> str:
+    return decide_row(whole, known, of=of, now=NOW + timedelta(hours=hours))
+
+
+# --- any of them
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("uid", "known", "expected"),
+    [
+        (None, facts(), "Apply {}"),
+        (None, facts(effect_job=job(JobState.ACTIVE)), "{} goes on"),
+        (None, facts(effect_job=job()), "{} goes on"),
+        (None, facts(effect_job=job(JobState.DELETING)), "{} goes on"),
+        (None, facts(refusal="quota"), "{} goes on"),
+        (None, facts(effect_job=job(item_uid="another")), "{} goes on, Stalled EffectUnknown"),
+        ("job-uid", facts(effect_job=job(JobState.ACTIVE)), "{} goes on"),
+        ("job-uid", facts(effect_job=job(JobState.DELETING)), "{} goes on"),
+        ("job-uid", facts(effect_job=UNKNOWN), "{} goes on"),
+        ("job-uid", facts(), "{} goes on, Stalled EffectUnknown"),
+        ("job-uid", facts(effect_job=job(uid="another")), "{} goes on, Stalled EffectUnknown"),
+    ],
+    ids=[
+        "not there yet: it is created",
+        "there: its uid goes on record first",
+        "there and ended unseen: its uid goes on record first",
+        "deleted and held: its uid goes on record first",
+        "refused: it waits and says so",
+        "another item's of that name is not believed",
+        "at work: it is waited for",
+        "deleted and held: it is waited for",
+        "unreadable: it is waited for",
+        "vanished after it was seen: never created again",
+        "another of that name is not believed",
+    ],
+)
+def test_job(effect: Effect, uid: str | None, known: Facts, expected: str) -> None:
+    assert row(at_work(effect, uid=uid), known) == expected.format(effect.value)
+
+
+@EACH
+def test_job_that_was_seen_has_its_uid_on_record_and_its_time_from_then(effect: Effect) -> None:
+    late = NOW + timedelta(days=1)
+    status = settled(at_work(effect, uid=None), facts(effect_job=job(JobState.ACTIVE)), of=WANTED, now=late).status
+    intent = status.transition
+    assert intent is not None
+    assert intent.job == effect_job(effect, uid="job-uid")
+    assert intent.deadline_time == late + timedelta(seconds=JOB_KINDS[effect].seconds(WANTED.spec) + 60)
+
+
+@EACH
+def test_job_nobody_hears_of_long_after_its_time_is_parked(effect: Effect) -> None:
+    whole = at_work(effect)
+    assert row(whole, facts(effect_job=job(JobState.ACTIVE)), hours=2).endswith("Stalled EffectUnknown")
+    assert row(whole, facts(effect_job=UNKNOWN), hours=2).endswith("Stalled EffectUnknown")
+    assert "EffectUnknown" not in row(whole, facts(effect_job=job()), hours=2)
+
+
+@EACH
+def test_late_pass_still_creates_a_job_that_never_was(effect: Effect) -> None:
+    assert row(at_work(effect, uid=None), facts(), hours=2) == f"Apply {effect.value}"
+
+
+@EACH
+def test_parked_job_that_is_at_work_after_all_goes_on(effect: Effect) -> None:
+    whole = stalled(at_work(effect, phase="Unknown"), StalledReason.EFFECT_UNKNOWN)
+    assert row(whole, facts(effect_job=job(JobState.ACTIVE))) == f"{effect.value} goes on"
+
+
+def test_image_build_has_its_templates_own_time() -> None:
+    own = repository(gates={"image": BUILT | {"template": {"spec": {"activeDeadlineSeconds": 60}}}})
+    assert JOB_KINDS[Effect.IMAGE].seconds(own.spec) == 60
+    assert JOB_KINDS[Effect.IMAGE].seconds(WANTED.spec) == IMAGE_SECONDS
+
+
+# --- image and staging
+
+
+READY = item(Stage.DEPLOY_STAGING)
+
+
+def with_words(*words: Any, image: str | None = IMAGE) -> WorkItem:
+    names = {word.name for word in words}
+    rest = [word for word in READY.status.gates if word.name not in names]
+    return item(Stage.DEPLOY_STAGING, gates=tuple(sorted([*rest, *words], key=lambda it: it.name)), image=image)
+
+
+@pytest.mark.parametrize(
+    ("whole", "expected"),
+    [
+        (READY, "intends Image"),
+        (with_words(gate("image_fresh", head_sha=OTHER)), "intends Image"),
+        (with_words(gate("image_fresh", head_sha=OTHER), gate("staging_healthy")), "intends Image"),
+        (with_words(gate("image_fresh", reason="NotConfigured")), "intends Image"),
+        (with_words(FRESH), "intends Staging"),
+        (with_words(FRESH, gate("staging_healthy", head_sha=OTHER)), "intends Staging"),
+        (with_words(FRESH, gate("staging_healthy", reason="NotConfigured")), "intends Staging"),
+        (with_words(FRESH, gate("staging_healthy")), "intends Merge"),
+        (with_words(gate("image_fresh", passed=False)), "-> development, charged Image, run developer"),
+        (with_words(FRESH, gate("staging_healthy", passed=False)), "-> development, charged Staging, run developer"),
+    ],
+    ids=[
+        "no image yet: one is built",
+        "an image of another commit is none, though the change is the same",
+        "staging of another image counts for nothing",
+        "the gate was off until now",
+        "with its image it goes to staging",
+        "another commit was in staging",
+        "staging was off until now",
+        "both of this very commit: the merge is intended",
+        "a build that failed is the developer's",
+        "staging that failed is the developer's",
+    ],
+)
+def test_before_the_merge_image_and_staging_are_of_this_very_commit(whole: WorkItem, expected: str) -> None:
+    assert row(whole, facts()) == expected
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (repository(), "intends Merge"),
+        (repository(gates=GATES | {"image": BUILT | {"enabled": False}}), "intends Merge"),
+        (repository(gates=GATES | {"image": {"enabled": True}}), "intends Merge"),
+        (repository(staging={"template": POD}), "intends Staging"),
+        (repository(gates=GATES | {"image": BUILT}), "intends Image"),
+    ],
+    ids=["neither", "switched off", "without a template", "staging alone", "image alone"],
+)
+def test_what_is_not_configured_passes(of: Repository, expected: str) -> None:
+    assert row(READY, facts(), of=of) == expected
+
+
+def test_with_merges_frozen_no_job_begins() -> None:
+    known = facts(lane=replace(OPEN_LANE, freeze=FREEZES["merge"]))
+    assert row(READY, known) == "waits RepositoryFrozen"
+
+
+def test_job_is_given_exact_commits_and_what_was_said_before_is_void() -> None:
+    status = settled(
+        with_words(gate("image_fresh", head_sha=OTHER), gate("staging_healthy")), facts(), of=WANTED
+    ).status
+    assert status.transition is not None
+    condition = status.transition.precondition
+    assert (condition.head_sha, condition.change_id, status.image) == (HEAD, CHANGE, None)
+    assert status.transition.previous_image == IMAGE
+    assert (status.gate("image_fresh"), status.gate("staging_healthy")) == (None, None)
+
+
+def ended(effect: Effect, **fields: Any) -> WorkItemStatus:
+    return settled(at_work(effect), facts(effect_job=job(**fields)), of=WANTED).status
+
+
+def test_image_that_was_built_is_on_record_for_the_commit() -> None:
+    status = ended(Effect.IMAGE, message=said(image=IMAGE))
+    word = status.gate("image_fresh")
+    assert word is not None
+    assert (word.passed, word.head_sha, status.image, status.transition) == (True, HEAD, IMAGE, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "it named no image"),
+        ({"message": said()}, "it named no image"),
+        ({"message": said(image="registry.example/cart:latest")}, "wanted <repository>@sha256:<digest>"),
+        ({"message": said(image=f"registry.example/cart:v1@sha256:{'1' * 64}")}, "wanted one of registry.example/cart"),
+        ({"message": said(image=f"evil.example/cart@sha256:{'1' * 64}")}, "wanted one of registry.example/cart"),
+        ({"message": said(image="registry.example/cart@sha256:12")}, "wanted <repository>@sha256:<digest>"),
+        ({"message": said(image=f"{IMAGE}\n")}, "wanted <repository>@sha256:<digest>"),
+        ({"message": said("fail", summary="tests of the image", image=IMAGE)}, "tests of the image"),
+        ({"message": '{"conveyor": 1, "ver'}, "malformed"),
+        ({"complete": False, "reason": "exit 2: container work"}, "exit 2: container work"),
+        ({"complete": False, "reason": "DeadlineExceeded"}, "DeadlineExceeded"),
+    ],
+)
+def test_build_that_names_no_image_of_ours_by_digest_has_failed(fields: dict[str, Any], says: str) -> None:
+    status = ended(Effect.IMAGE, **fields)
+    word = status.gate("image_fresh")
+    assert word is not None
+    assert (word.passed, word.head_sha, status.image, status.transition) == (False, HEAD, None, None)
+    assert says in word.reason
+
+
+def test_any_repository_will_do_where_none_is_named() -> None:
+    of = repository(gates=GATES | {"image": {"enabled": True, "template": POD}})
+    known = facts(effect_job=job(message=said(image=IMAGE)))
+    assert settled(at_work(Effect.IMAGE), known, of=of).status.image == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("fields", "passed"),
+    [({}, True), ({"message": said()}, True), ({"message": said("fail")}, False), ({"complete": False}, False)],
+    ids=["exit 0", "it says pass", "it says fail", "exit 1"],
+)
+def test_staging_says_whether_the_commit_is_healthy(fields: dict[str, Any], *, passed: bool) -> None:
+    status = ended(Effect.STAGING, **fields)
+    word = status.gate("staging_healthy")
+    assert word is not None
+    assert (word.passed, word.head_sha, status.transition) == (passed, HEAD, None)
+
+
+@pytest.mark.parametrize("effect", [Effect.IMAGE, Effect.STAGING], ids=str)
+def test_job_whose_node_went_away_is_begun_again_and_charged_to_nobodys_work(effect: Effect) -> None:
+    status = ended(effect, complete=False, reason="NodeLost", disrupted=True)
+    assert (status.transition, status.gate(JOB_KINDS[effect].gate)) == (None, None)
+    assert [(it.cause, it.count) for it in status.attempts] == [(Cause.INFRASTRUCTURE, 1)]
+
+
+@pytest.mark.parametrize("effect", [Effect.IMAGE, Effect.STAGING], ids=str)
+def test_job_whose_node_goes_away_again_and_again_is_a_persons_matter_until_they_retry(effect: Effect) -> None:
+    whole = at_work(effect)
+    whole = whole.model_copy(
+        update={"status": whole.status.model_copy(update={"attempts": attempts(Infrastructure=3)})}
+    )
+    cut_short = facts(effect_job=job(complete=False, reason="NodeLost", disrupted=True))
+    action = settled(whole, cut_short, of=WANTED)
+    assert (action.status.stalled, action.status.transition) == (StalledReason.RETRIES_EXHAUSTED, None)
+    stays = whole.model_copy(update={"status": action.status})
+    assert row(stays, facts()) == "Stalled RetriesExhausted"
+
+
+@pytest.mark.parametrize("name", ["image_fresh", "staging_healthy"])
+def test_retry_after_a_job_that_used_the_budget_up_begins_another(name: str) -> None:
+    word = gate(name, passed=False)
+    words = (FRESH, word) if name != FRESH.name else (word,)
+    base = with_words(*words)
+    cause = "Image" if name == "image_fresh" else "Staging"
+    spent = base.model_copy(update={"status": base.status.model_copy(update={"attempts": attempts(**{cause: 3})})})
+    assert row(spent, facts()) == "Stalled RetriesExhausted"
+    held = stalled(spent, StalledReason.RETRIES_EXHAUSTED)
+    assert row(held, facts()) == "Stalled RetriesExhausted"
+    told = held.model_copy(
+        update={"metadata": held.metadata.model_copy(update={"annotations": {"request.conveyor.dev/retry": "1"}})}
+    )
+    after = settled(told, facts(), of=WANTED).status
+    again = told.model_copy(update={"status": after})
+    assert row(again, facts()) == f"intends {'Image' if name == 'image_fresh' else 'Staging'}"
+
+
+@pytest.mark.parametrize("effect", [Effect.IMAGE, Effect.STAGING], ids=str)
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (facts(effect_job=job(JobState.ACTIVE)), "StopEffect"),
+        (facts(effect_job=job(JobState.DELETING)), "StopEffect"),
+        (facts(effect_job=UNKNOWN), "StopEffect"),
+        (facts(), "-> {}"),
+        (facts(effect_job=job()), "-> {}"),
+    ],
+    ids=["at work", "on its way out", "unreadable", "gone", "at its end"],
+)
+def test_cancel_and_a_persons_merge_end_a_job_before_the_stage_is_written(
+    effect: Effect, known: Facts, expected: str
+) -> None:
+    whole = at_work(effect)
+    cancelled = whole.model_copy(update={"spec": whole.spec.model_copy(update={"cancel": True})})
+    assert row(cancelled, known) == expected.format("cancelled")
+    assert row(whole, replace(known, pull=merged_pull())) == expected.format("done")
+
+
+def test_foreign_commit_waits_for_the_job_to_end() -> None:
+    pushed = facts(effect_job=job(JobState.ACTIVE), pull=pull(head_sha=OTHER))
+    assert row(at_work(Effect.IMAGE), pushed) == "Image goes on"
+    built = at_work(Effect.IMAGE)
+    status = settled(built, replace(pushed, effect_job=job(message=said(image=IMAGE))), of=WANTED).status
+    after = built.model_copy(update={"status": status})
+    assert row(after, facts(pull=pull(head_sha=OTHER))) == "-> review, charged HeadMoved, run reviewer"
+
+
+# --- production
+
+
+def deployed(known: Facts, *, of: Repository = WANTED) -> WorkItemStatus:
+    return settled(at_work(Effect.PRODUCTION), known, of=of).status
+
+
+def test_merged_item_intends_its_deploy_with_what_was_in_production_before() -> None:
+    status = settled(item(Stage.DEPLOY), facts(), of=WANTED).status
+    intent = status.transition
+    assert intent is not None
+    assert (intent.effect, intent.precondition.head_sha, intent.previous_image) == (Effect.PRODUCTION, HEAD, IMAGE)
+
+
+@pytest.mark.parametrize("message", [None, said(), said(revision="v7")])
+def test_deploy_that_passed_is_put_on_record_at_the_repository_before_the_item_is_done(message: str | None) -> None:
+    built = with_words(FRESH).status
+    whole = at_work(Effect.PRODUCTION)
+    status = whole.status.model_copy(update={"gates": built.gates, "image": IMAGE})
+    whole = whole.model_copy(update={"status": status})
+    known = facts(effect_job=job(message=message))
+    first = decided(whole, known, of=repository())
+    revision = "v7" if message == said(revision="v7") else HEAD
+    wanted = Production(image=IMAGE, sha=HEAD, revision=revision, item="shop-et-17")
+    assert first == Amend(production=wanted)
+    done = settled(whole, known, of=on_record(repository(), production=wanted)).status
+    assert (done.stage, done.revision, done.transition) == (Stage.DONE, revision, None)
+    word = done.gate("deploy_status")
+    assert word is not None
+    assert (word.passed, word.head_sha) == (True, HEAD)
+
+
+def test_image_that_the_deploy_names_is_the_one_in_production() -> None:
+    action = decided(at_work(Effect.PRODUCTION), facts(effect_job=job(message=said(image="cart:7"))), of=repository())
+    assert isinstance(action, Amend)
+    assert action.production is not None
+    assert action.production.image == "cart:7"
+
+
+@pytest.mark.parametrize(
+    ("whole", "known", "expected"),
+    [
+        (item(Stage.DEPLOY, spec={"cancel": True}), facts(), "intends Production"),
+        (item(Stage.DEPLOY, spec={"suspend": True}), facts(), "waits Suspended"),
+        (item(Stage.DEPLOY, merge_sha=None), facts(), "Stalled DeployFailed"),
+    ],
+    ids=["cancel waits for the deploy", "suspended it waits", "nothing merged, nothing deployed"],
+)
+def test_merged_item(whole: WorkItem, known: Facts, expected: str) -> None:
+    assert row(whole, known) == expected
