@@ -53,9 +53,9 @@ def apply_secrets(kube: Kube, accounts: Accounts, *, hooks: Mapping[str, str]) -
         kube.apply(f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}", body)
 
 
-def apply_repositories(kube: Kube, accounts: Accounts, *, projects: Mapping[str, str]) -> None:
-    """`projects` is the tracker's id of each repository's project."""
-    addresses = {"GITEA_URL": accounts.gitea.url, "PLANE_URL": accounts.tracker.url}
+def apply_repositories(kube: Kube, accounts: Accounts, *, projects: Mapping[str, str], site: str) -> None:
+    """`projects` is the tracker's id of each repository's project, `site` where production answers."""
+    addresses = {"GITEA_URL": accounts.gitea.url, "PLANE_URL": accounts.tracker.url, "SITE_URL": site}
     for project in PROJECTS:
         text = (MANIFESTS / f"{project.repository}.yaml").read_text()
         body = yaml.safe_load(string.Template(text).substitute(addresses, PROJECT_ID=projects[project.repository]))

@@ -18,7 +18,7 @@ from tests.cluster.processes import Server, free_ports
 COMMANDS = Path(sys.executable).parent
 ROOT = EXAMPLES.parent
 CI_TOKEN, CI_SECRET = "ci-token", "ci-secret"  # names of files
-TOOLS_IMAGE, AGENT_IMAGE, DEPLOY_IMAGE = "conveyor:demo", "demo/agent:1", "demo/deploy:1"
+TOOLS_IMAGE, AGENT_IMAGE, BUILD_IMAGE, DEPLOY_IMAGE = "conveyor:demo", "demo/agent:1", "demo/build:1", "demo/deploy:1"
 TRACKER_REQUESTS_PER_MINUTE = 600
 """Ten times what Plane allows unless it is told otherwise: nobody wants to watch a demo wait for its tracker."""
 
@@ -31,14 +31,15 @@ class Program:
     url: str
 
 
-def images(production: Path) -> Mapping[str, ImageSpec]:
-    """What the process node runs for each image."""
+def images(places: Path) -> Mapping[str, ImageSpec]:
+    """What the process node runs for each image. `places` has a directory for staging and one for production."""
     own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     return {
         TOOLS_IMAGE: ImageSpec(path=(COMMANDS,)),
         AGENT_IMAGE: ImageSpec(argv=(sys.executable, "-P", "-m", "examples.agents"), env=own),
+        BUILD_IMAGE: ImageSpec(argv=(sys.executable, "-P", "-m", "examples.demo.build"), env=own),
         DEPLOY_IMAGE: ImageSpec(
-            argv=(sys.executable, "-P", "-m", "examples.demo.deploy"), env={**own, "DEMO_PRODUCTION": str(production)}
+            argv=(sys.executable, "-P", "-m", "examples.demo.deploy"), env={**own, "DEMO_PLACES": str(places)}
         ),
     }
 

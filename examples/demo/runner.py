@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from examples.demo import lead
+from examples.demo.mishap import Mishap
 from examples.demo.story import Story, story
 from examples.demo.tickets import TICKETS
 from examples.demo.verdict import Check, checks, is_over
@@ -16,6 +17,7 @@ from examples.demo.world import World, background
 @dataclass(frozen=True)
 class Finished:
     stories: tuple[Story, ...]
+    mishap: Mishap
     checks: tuple[Check, ...]
 
     @property
@@ -23,21 +25,25 @@ class Finished:
         return all(check.passed for check in self.checks)
 
 
-async def run(world: World, *, seconds: float, beside: Coroutine[Any, Any, None] | None = None) -> Finished | None:
+async def run(
+    world: World, *, seconds: float, mishap: bool = True, beside: Coroutine[Any, Any, None] | None = None
+) -> Finished | None:
     """Start the tickets and see them through; None where that took longer than `seconds`.
 
-    `beside` runs as long as the tickets are under way.
+    `beside` runs as long as the tickets are under way. With `mishap` the operator is killed in the middle of a merge.
     """
     lead.start_tickets(world.tracker)
+    scene = Mishap()
     companions = [lead.approve(world.tracker), *([beside] if beside is not None else [])]
+    companions += [scene.happen(world)] if mishap else []
     async with background(*companions):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await world.watched.until(lambda: is_over(world))
-                return await asyncio.to_thread(_judge, world)
+                return await asyncio.to_thread(_judge, world, scene)
     return None
 
 
-def _judge(world: World) -> Finished:
+def _judge(world: World, mishap: Mishap) -> Finished:
     stories = tuple(story(world, ticket) for ticket in TICKETS)
-    return Finished(stories, tuple(checks(world, stories)))
+    return Finished(stories, mishap, tuple(checks(world, stories)))

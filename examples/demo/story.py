@@ -34,7 +34,7 @@ class Story:
 def story(world: World, ticket: Ticket) -> Story:
     """Blocks: it asks Gitea."""
     status = world.watched.status(ticket.item)
-    events = [*_stages(status), *_deploys(world, ticket)]
+    events = [*_stages(status), *_effects(world, ticket)]
     pull = status.get("pullRequest")
     if not pull:
         return Story(ticket, tuple(sorted(events)), (), ())
@@ -57,16 +57,18 @@ def _stages(status: dict[str, Any]) -> Iterator[Event]:
         yield Event(_time(entry["time"]), f"{entry.get('from', 'nothing')} → {entry['to']} ({entry['cause']})")
 
 
-def _deploys(world: World, ticket: Ticket) -> Iterator[Event]:
-    for job in deploy_jobs(world, ticket):
+def _effects(world: World, ticket: Ticket) -> Iterator[Event]:
+    for job in effect_jobs(world, ticket):
         if finished := job.get("status", {}).get("completionTime"):
-            yield Event(_time(finished), f"deployed by Job {job['metadata']['name']}")
+            effect = job["metadata"]["labels"][EFFECT_LABEL]
+            yield Event(_time(finished), f"{effect} done by Job {job['metadata']['name']}")
 
 
-def deploy_jobs(world: World, ticket: Ticket) -> list[dict[str, Any]]:
-    """Every one that was ever seen."""
-    found = [job for job in world.watched.jobs.values() if EFFECT_LABEL in job["metadata"]["labels"]]
-    return [job for job in found if job["metadata"]["labels"][ITEM_LABEL] == ticket.item]
+def effect_jobs(world: World, ticket: Ticket, *effects: str) -> list[dict[str, Any]]:
+    """Every one that was ever seen, of these effects or of all."""
+    labelled = [(job, job["metadata"]["labels"]) for job in world.watched.jobs.values()]
+    ours = [(job, labels) for job, labels in labelled if labels[ITEM_LABEL] == ticket.item and EFFECT_LABEL in labels]
+    return [job for job, labels in ours if not effects or labels[EFFECT_LABEL] in effects]
 
 
 class PullRequestReader:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from examples.demo.story import Story, deploy_jobs
+from examples.demo.story import Story, effect_jobs
 from examples.demo.tickets import PROJECTS, TICKETS, project_of
 from examples.demo.world import World
 
@@ -52,10 +52,12 @@ def _tickets(world: World) -> Iterator[Check]:
 def _deploys(world: World) -> Iterator[Check]:
     for ticket in TICKETS:
         sha = world.watched.status(ticket.item).get("mergeSHA", "")
-        jobs = sum(len(world.watched.job_uids[job["metadata"]["name"]]) for job in deploy_jobs(world, ticket))
+        jobs = sum(
+            len(world.watched.job_uids[job["metadata"]["name"]]) for job in effect_jobs(world, ticket, "Production")
+        )
         log = world.production / f"{project_of(ticket).repository}.log"
         lines = log.read_text().splitlines() if log.exists() else []
-        ran = [line for line in lines if line.startswith(f"{ticket.item} ")]
+        ran = [" ".join(line.split()[:2]) for line in lines if line.startswith(f"{ticket.item} ")]
         found = f"{jobs} Jobs, {len(ran)} runs"
         yield Check(f"{ticket.key}: deployed once", (jobs, ran) == (1, [f"{ticket.item} {sha}"]), found)
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 from examples.demo import lead, objects, programs
 from examples.demo.forge import Forge, add_hook, set_up
 from examples.demo.mounted_secret import mount
+from examples.demo.site import serve
 from examples.demo.tickets import NAMESPACE
 from examples.demo.watching import Watched
 from tests.cluster import binaries, crds
@@ -37,12 +38,15 @@ class World:
     node: ProcessNode
     kube: AsyncKube
     forge: Forge
+    site: str
+    """Where production answers."""
 
     def __init__(self, *, with_ingress: bool, say: binaries.Say) -> None:
         self._stack = contextlib.AsyncExitStack()
-        self._say = say
+        self.say = say
         self.directory = self._stack.enter_context(temporary_directory("demo"))
-        self.logs, self.production = self.directory / "logs", self.directory / "production"
+        self.logs, self.places = self.directory / "logs", self.directory / "places"
+        self.production = self.places / "production"
         self.control = ControlPlane(self.directory / "cluster", say=say)
         self.gitea = Gitea(self.directory / "gitea", say=say)
         self.tracker = FakePlane(requests_per_minute=programs.TRACKER_REQUESTS_PER_MINUTE)
@@ -75,22 +79,23 @@ class World:
         return kept
 
     async def _start(self) -> None:
-        for directory in (self.logs, self.production):
-            directory.mkdir()
-        await asyncio.to_thread(binaries.ensure, [*binaries.CONTROL_PLANE, "gitea"], self._say)
-        self._say("starting a control plane, Gitea and a stand-in for Plane")
+        for directory in (self.logs, self.production, self.places / "staging"):
+            directory.mkdir(parents=True)
+        await asyncio.to_thread(binaries.ensure, [*binaries.CONTROL_PLANE, "gitea"], self.say)
+        self.say("starting a control plane, Gitea and a stand-in for Plane")
         for place in (self.control, self.gitea):
             self._stack.push(place)
         await asyncio.gather(asyncio.to_thread(self.control.start), asyncio.to_thread(self.gitea.start))
         enter = self._stack.enter_async_context
         await enter(self.tracker)
+        self.site = await enter(serve(self.production))
         self.kube = await enter(AsyncKube(self.control.kubeconfig))
-        self.node = await enter(ProcessNode(self.control.kubeconfig, images=programs.images(self.production)))
-        self._say("setting up users, repositories, projects and tickets")
+        self.node = await enter(ProcessNode(self.control.kubeconfig, images=programs.images(self.places)))
+        self.say("setting up users, repositories, projects and tickets")
         await self._furnish()
         mounting = mount(self.kube, MOUNTED, self.directory / "mounted")
         await enter(background(self.watched.follow(self.kube), mounting))
-        self._say("starting the operator, CI" + (" and the ingress" if self.with_ingress else "; no ingress"))
+        self.say("starting the operator, CI" + (" and the ingress" if self.with_ingress else "; no ingress"))
         ingress = [self.ingress.server] if self.with_ingress else []
         await self._run(self.operator.server, self.ci.server, *ingress)
         await self._until_ready()
@@ -126,7 +131,7 @@ class World:
             objects.apply_namespaces(kube)
             accounts = objects.Accounts(self.gitea, self.forge, self.tracker)
             objects.apply_secrets(kube, accounts, hooks=hooks)
-            objects.apply_repositories(kube, accounts, projects=projects)
+            objects.apply_repositories(kube, accounts, projects=projects, site=self.site)
 
     async def _until_ready(self) -> None:
         """Until the operator finds nothing wrong with the Repositories, and the ingress knows its secrets."""

@@ -7,9 +7,10 @@ from examples.demo.tickets import PROJECTS, TICKETS, Ticket, project_of
 from examples.demo.world import World
 from tests.e2e.rehearsal import expected_history, merged_history
 
+LANDING = {"Image": 1, "Staging": 1, "Production": 1}
 JOBS = {
-    "ET-1": {"analyst": 1, "architect": 1, "developer": 2, "reviewer": 1, "tester": 1, "Production": 1},
-    "ET-2": {"analyst": 1, "architect": 1, "developer": 1, "reviewer": 1, "tester": 1, "Production": 1},
+    "ET-1": {"analyst": 1, "architect": 1, "developer": 2, "reviewer": 1, "tester": 1, **LANDING},
+    "ET-2": {"analyst": 1, "architect": 1, "developer": 1, "reviewer": 1, "tester": 1, **LANDING},
     "CAT-1": {"analyst": 1, "architect": 1, "developer": 2, "reviewer": 2, "tester": 1, "Production": 1},
 }
 REVIEWS = {"ET-1": ["APPROVED"], "ET-2": ["APPROVED"], "CAT-1": ["REQUEST_CHANGES", "APPROVED"]}

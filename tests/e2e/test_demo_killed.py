@@ -33,7 +33,7 @@ async def test_operator_killed_twenty_times_ends_in_the_same_result(say: Say, tm
     say(f"seed {seed}")
     async with World(with_ingress=True, say=say) as world:
         killer = Killer(world, random.Random(seed))  # noqa: S311 - no secret
-        finished = await run(world, seconds=SECONDS, beside=killer.kill())
+        finished = await run(world, seconds=SECONDS, mishap=False, beside=killer.kill())
         say(f"killed while open: {dict(killer.killed)}")
         try:
             assert finished is not None, "\n".join(report.unfinished(world))
