@@ -17,7 +17,6 @@ from examples.demo.world import World, background
 @dataclass(frozen=True)
 class Finished:
     stories: tuple[Story, ...]
-    mishap: Mishap
     checks: tuple[Check, ...]
 
     @property
@@ -40,10 +39,10 @@ async def run(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await world.watched.until(lambda: is_over(world))
-                return await asyncio.to_thread(_judge, world, scene)
+                return await asyncio.to_thread(_judge, world, scene if mishap else None)
     return None
 
 
-def _judge(world: World, mishap: Mishap) -> Finished:
+def _judge(world: World, mishap: Mishap | None) -> Finished:
     stories = tuple(story(world, ticket) for ticket in TICKETS)
-    return Finished(stories, mishap, tuple(checks(world, stories)))
+    return Finished(stories, tuple(checks(world, stories, mishap)))

@@ -14,6 +14,8 @@ class Project:
     repository: str
     identifier: str
     name: str
+    monitored: bool = False
+    """Whether its manifest has an image, a staging deploy and a monitor."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Ticket:
         return f"{project_of(self).repository}-{self.key.lower()}"
 
 
-PROJECTS = (Project("shop", "ET", "Shop"), Project("catalog", "CAT", "Catalogue"))
+PROJECTS = (Project("shop", "ET", "Shop", monitored=True), Project("catalog", "CAT", "Catalogue"))
 TICKETS = (
     Ticket("ET-1", "Give a discount on large orders", "Whoever buys goods for 100 or more pays a tenth less."),
     Ticket("ET-2", "Показывать НДС в чеке", "В чеке под суммой должна стоять сумма налога, округлённая до копеек."),

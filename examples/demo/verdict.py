@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from examples.demo.mishap import Mishap
 from examples.demo.story import Story, effect_jobs
 from examples.demo.tickets import PROJECTS, TICKETS, project_of
 from examples.demo.world import World
@@ -29,12 +30,14 @@ def is_over(world: World) -> bool:
     )
 
 
-def checks(world: World, stories: Sequence[Story]) -> list[Check]:
-    """Blocks: it clones and runs the merged code's tests."""
+def checks(world: World, stories: Sequence[Story], mishap: Mishap | None) -> list[Check]:
+    """`mishap` is None where none was to happen. Blocks: it clones and runs the merged code's tests."""
     red, criticised = (sum(map(len, each)) for each in zip(*((s.red, s.criticised) for s in stories), strict=True))
     return [
         *_tickets(world),
         *_deploys(world),
+        *_monitored(world),
+        *([] if mishap is None else [_survived(mishap)]),
         Check("CI was red on the way", red > 0),
         Check("the reviewer asked for changes on the way", criticised > 0),
         *(_merged_code(world, project.repository) for project in PROJECTS),
@@ -60,6 +63,18 @@ def _deploys(world: World) -> Iterator[Check]:
         ran = [" ".join(line.split()[:2]) for line in lines if line.startswith(f"{ticket.item} ")]
         found = f"{jobs} Jobs, {len(ran)} runs"
         yield Check(f"{ticket.key}: deployed once", (jobs, ran) == (1, [f"{ticket.item} {sha}"]), found)
+
+
+def _monitored(world: World) -> Iterator[Check]:
+    for ticket in TICKETS:
+        if project_of(ticket).monitored:
+            verdict = world.watched.status(ticket.item).get("monitor", {}).get("verdict", "none")
+            yield Check(f"{ticket.key}: healthy after its deploy", verdict == "Healthy", verdict)
+
+
+def _survived(mishap: Mishap) -> Check:
+    found = f"{mishap.item} went on after {mishap.seconds:.1f} s" if mishap.seconds else "it did not go on"
+    return Check("the operator was killed in the middle of a merge, which happened once", mishap.seconds > 0, found)
 
 
 def _merged_code(world: World, name: str) -> Check:
