@@ -15,6 +15,7 @@ from conveyor.api.annotations import HintClass
 from conveyor.api.workitem import WaitingReason
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.cache import Cache, Change, repository_key
+from conveyor.engine.leases import Owner
 from conveyor.engine.records import ItemRecord, RepositoryRecord, key_of, version_of
 from conveyor.engine.slots import Slots
 from conveyor.engine.telemetry import Telemetry
@@ -178,6 +179,12 @@ class Hub:
         self._wake_moving(change.new.key)
         if change.old.hints != change.new.hints:
             self._telemetry.fact_learned("Gitea", "webhook")
+
+    def lease_released(self, owner: Owner) -> None:
+        """Items of the same repository may be waiting for it."""
+        for record in self._cache.under_way(Key(owner.key.namespace, owner.repository)):
+            if record.waiting == WaitingReason.LEASE:
+                self._wake((Kind.WORKITEM, record.key))
 
     def wake_head(self, lane: Key) -> None:
         """Let the next in a lane see whether it may start."""

@@ -63,6 +63,7 @@ class ItemReconciler:
     def __init__(self, world: World, hub: Hub, slots: Slots, events: EventRecorder, *, prober: Prober) -> None:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
         self._leases, self._prober, self._endings = world.leases, prober, Endings(world, hub, events)
+        self._leases.released = hub.lease_released
         self._refusals: dict[Key, tuple[str, Applied]] = {}
         """Transition id, and how its effect was refused a moment ago; taken by the next pass."""
 
@@ -149,7 +150,8 @@ class ItemReconciler:
                     return Settle(case.status, after=SOON)  # whoever has it writes this very status
                 case HeldBy(holder):
                     text = f"Lease {name} is held by {holder}: it goes on when that one is done or gone"
-                    return wait(case, WaitingReason.LEASE, text, on=("Repository", case.repository.name), after=SOON)
+                    on, poll = ("Repository", case.repository.name), case.policy.poll_seconds
+                    return wait(case, WaitingReason.LEASE, text, on=on, after=poll)
                 case Unsure(reason):
                     text = f"Lease {name} cannot be taken now: {reason}"
                     return wait(case, WaitingReason.LEASE, text, on=("Repository", case.repository.name), after=1.0)

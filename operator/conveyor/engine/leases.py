@@ -107,6 +107,8 @@ class Leases:
     now: Callable[[], datetime]
     """Only for people, and for proofs of death on one node: no term is ever counted with it."""
     terms: Terms = field(default_factory=Terms)
+    released: Callable[[Owner], None] = lambda _: None
+    """Told of each Lease that its owner here gives up: others may be waiting for it."""
     _held: dict[Key, _Acquisition] = field(default_factory=dict)
     _seen: dict[Key, _Seen] = field(default_factory=dict)
 
@@ -337,6 +339,7 @@ class Leases:
         except OutsideError as error:
             # It expires by itself, and this process knows that it holds it no more.
             logger.warning("lease not released", extra={"lease": str(key), "error": type(error).__name__})
+        self.released(mine.owner)
 
     def _own(self, key: Key, owner: Owner, stored: JSONObject, began: float) -> Held:
         self._seen.pop(key, None)

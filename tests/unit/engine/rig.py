@@ -217,6 +217,8 @@ class Rig:
         self.boots = 0
         self.writes = 0
         """Of the process, all together: what it can be killed after."""
+        self.alive: set[str] = set()
+        """Holders of Leases that live beside ours."""
         self.jobs: list[str] = []
         """Names of Jobs in the order of their creation."""
         self.at_write: dict[int, Callable[[], object]] = {}
@@ -291,7 +293,12 @@ class Rig:
 
     async def judge(self, lease: LeaseRecord) -> Liveness:
         """A process that was killed is known to be dead."""
-        return Liveness.ALIVE if lease.spec.holder.startswith(f"process-{self.boots}/") else Liveness.DEAD
+        living = lease.spec.holder.startswith(f"process-{self.boots}/") or lease.spec.holder in self.alive
+        return Liveness.ALIVE if living else Liveness.DEAD
+
+    def settings(self, **changed: Any) -> None:
+        """For the processes that are started from now on."""
+        self._settings = {**self._settings, **changed}
 
     async def boot(self) -> Process:
         self._backlog.clear()
@@ -342,6 +349,14 @@ class Rig:
             except KilledError:
                 self.process = None
         raise AssertionError(f"it goes on without end: {[(self.is_ended(key), key) for key in items]}")
+
+    async def run_until(self, condition: Callable[[], bool]) -> None:
+        """One pass after another until it is so."""
+        for _ in range(STEPS):
+            if condition():
+                return
+            await self._step(float("inf"))
+        raise AssertionError("it does not come to that")
 
     def _is_busy(self) -> bool:
         return self.process is None or self.process.next_due() <= self.process.seconds() or bool(self._backlog)

@@ -1,0 +1,70 @@
+"""Leases in an item's way: taken with the region, waited for, given up with it; off where they are switched off."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from conveyor.cluster.protocol import Key
+from tests.fakes.memory_store import LEASES
+from tests.unit.engine.rig import NAMESPACE, Rig
+
+
+def leases_made(rig: Rig) -> Counter[str]:
+    made = [write.key.name.split("-")[0] for write in rig.cluster.writes_of("create_lease", outcome="applied")]
+    return Counter(made)
+
+
+async def test_item_takes_each_lease_once_and_leaves_none() -> None:
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    await rig.run(item)
+    assert leases_made(rig) == {"merge": 1, "transition": 2}
+    assert rig.cluster.store.keys(LEASES) == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"transition_lease": False}, {"transition_lease_repositories": frozenset({"other"})}]
+)
+async def test_without_leases_the_item_ends_the_same(settings: dict[str, Any]) -> None:
+    rig = Rig(**settings)
+    rig.repository()
+    item = rig.item()
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+    assert leases_made(rig) == {}
+
+
+async def test_lease_that_somebody_alive_holds_is_waited_for() -> None:
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    foreign = {
+        "metadata": {"name": "merge-shop", "namespace": NAMESPACE},
+        "spec": {"holderIdentity": "elsewhere/other"},
+    }
+    key = Key(NAMESPACE, "merge-shop")
+    rig.cluster.store.add(LEASES, key, foreign)
+    rig.alive.add("elsewhere/other")
+    await rig.run(until=40)
+    assert rig.waiting(item)[0] == "Lease"
+    assert "elsewhere/other" in rig.waiting(item)[1]
+    rig.cluster.store.remove(LEASES, key)
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+
+
+async def test_switch_flipped_in_mid_transition_does_not_change_the_one_under_way() -> None:
+    """The new process takes over the Lease of the intent, though it would begin no intent with one."""
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    await rig.run_until(lambda: rig.status(item).get("transition", {}).get("effect") == "Merge")
+    assert rig.status(item)["transition"]["leaseUsed"] is True
+    rig.process = None
+    rig.settings(transition_lease=False)
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+    assert rig.told.takeovers == ["Gone", "Gone"]
+    assert rig.cluster.store.keys(LEASES) == []
