@@ -102,7 +102,7 @@ class Process:
         )
         self.world = World(
             cluster=rig.cluster,
-            connections=MemoryConnections(rig.forge, rig.tracker),
+            connections=rig.connections,
             cache=self.cache,
             leases=self.leases,
             settings=settings,
@@ -212,6 +212,7 @@ class Rig:
         self.forge = MemoryForge(self._wrote)
         self.tracker = MemoryTracker(self._wrote)
         self.probes = MemoryProbes(self.clock)
+        self.connections: Connections = MemoryConnections(self.forge, self.tracker)
         self.crew = Crew(self.cluster, self.forge)
         self.process: Process | None = None
         self.boots = 0
