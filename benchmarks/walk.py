@@ -86,7 +86,11 @@ class Walk:
             slot_free=True,
             nonce="00ff",
         )
-        action = decide(Case(self._item, self._repository, facts, POLICY, self._now))
+        case = Case(self._item, self._repository, facts, POLICY, self._now)
+        action = decide(case)
+        if isinstance(action, Admit):
+            self._act(action)
+            action = decide(replace(case, repository=self._repository, facts=replace(facts, admitted=True)))
         self._act(action)
         await self._show()
         return action

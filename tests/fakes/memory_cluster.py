@@ -61,6 +61,8 @@ class MemoryCluster(Cluster):
         self.events: dict[Key, JSONObject] = {}
         self.secrets: dict[Key, dict[str, str]] = {}
         self.heartbeats: dict[Key, str] = {}
+        self.overtake: Callable[[str, Key], object] = self._annotate
+        """What somebody else does to the object just before, where a write is overtaken."""
         self._faults: list[tuple[str, Fault | None]] = []
 
     # --- what a test does
@@ -299,13 +301,16 @@ class MemoryCluster(Cluster):
             self._not_sent(fault, verb)
             return Uncertain(f"{verb} {key}: no answer")
         if fault == Fault.OVERTAKEN and (kind, key) in self.store.objects:
-            self.store.edit(kind, key, {"metadata": {"annotations": {"somebody-else": str(before)}}})
+            self.overtake(kind, key)
             before = self.store.version
         written = Rejected("as the test wished") if fault == Fault.REJECTED else act()
         outcome = _outcome(written, changed=self.store.version != before)
         self.writes.append(Write(verb, kind, key, outcome, copy.deepcopy(body), fault))
         await asyncio.sleep(0)
         return Uncertain(f"{verb} {key}: no answer") if fault == Fault.ANSWER_LOST else written
+
+    def _annotate(self, kind: str, key: Key) -> None:
+        self.store.edit(kind, key, {"metadata": {"annotations": {"somebody-else": str(self.store.version)}}})
 
     def _take(self, verb: str) -> Fault | None:
         for index, (name, fault) in enumerate(self._faults):

@@ -85,7 +85,7 @@ def test_kubectl_get_shows_whether_a_repository_is_ready(repositories: Objects, 
     active = {"name": "mend-login", "uid": "u"}
     repositories.write_status("shop", {"conditions": [ready], "effectiveFreeze": frozen, "activeItem": active})
     header, row = kubectl.table("get", "crepo")
-    assert header == ["NAME", "READY", "REASON", "FROZEN", "ACTIVE", "AGE"]
+    assert header == ["NAME", "READY", "REASON", "FROZEN", "ADMITTED", "AGE"]
     assert row[:5] == ["shop", "False", "Unreachable", "merge", "mend-login"]
 
 

@@ -62,7 +62,7 @@ def repositories() -> CRD:
             _column("READY", f"{ready}.status"),
             _column("REASON", f"{ready}.reason"),
             _column("FROZEN", ".status.effectiveFreeze.scope"),
-            _column("ACTIVE", ".status.activeItem.name"),
+            _column("ADMITTED", ".status.activeItem.name"),
             _column("AGE", ".metadata.creationTimestamp", of="date"),
             _column("OWNER", ".spec.forge.owner", wide=True),
             _column("NAME-ON-FORGE", ".spec.forge.name", wide=True),

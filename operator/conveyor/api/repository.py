@@ -310,9 +310,14 @@ class RepositoryStatus(Model):
 
     observed_generation: int | None = Field(default=None, ge=0, description="metadata.generation that was looked at.")
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = Field(
-        default=(), description="Ready, WebhooksHealthy, Frozen.", json_schema_extra=list_map("type")
+        default=(),
+        description="Ready, WebhooksHealthy, Frozen, and Deleting while a deletion waits.",
+        json_schema_extra=list_map("type"),
     )
-    active_item: ActiveItem | None = Field(default=None, description="The item admitted last; freed lazily.")
+    active_item: ActiveItem | None = Field(
+        default=None,
+        description="The item admitted last. It may have ended since: the next admission tells, not this field.",
+    )
     freezes: Annotated[tuple[Freeze, ...], Field(max_length=32)] = Field(
         default=(), description="Automatic freezes.", json_schema_extra=list_map("id")
     )

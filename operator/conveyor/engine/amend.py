@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.cluster.merge_patch import merge_patch
-from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
+from conveyor.engine.holding import hold
 from conveyor.engine.hub import Hub
 from conveyor.engine.outcomes import Again, Outcome, Retry
 from conveyor.engine.world import World
@@ -28,8 +29,7 @@ async def apply_amend(world: World, hub: Hub, item: WorkItem, amend: Amend) -> O
     patch = merge_patch(fresh.status.dump(), amended(fresh.status, amend).dump())
     if patch is None:
         return Again(0.0)
-    version = fresh.metadata.resource_version
-    match await world.cluster.patch_status(Kind.REPOSITORY, key, resource_version=version, status=patch):
+    match await _write(world, fresh, amend, patch):
         case Won(written):
             hub.repository_seen(written)  # its own pass has to show what a freeze means
             return Again(0.0)
@@ -39,3 +39,12 @@ async def apply_amend(world: World, hub: Hub, item: WorkItem, amend: Amend) -> O
         case Rejected(message):
             world.telemetry.invariant_violated("WriteRejected")
             return Retry(f"the API server rejects the Repository's next status: {message[:200]}")
+
+
+async def _write(world: World, fresh: Repository, amend: Amend, patch: JSONObject) -> Written:
+    """A Repository that is to be frozen is held first: made anew, it would not be."""
+    version = fresh.metadata.resource_version if amend.freeze is None else await hold(world, fresh)
+    if not isinstance(version, str):
+        return version
+    key = Key(fresh.metadata.namespace, fresh.name)
+    return await world.cluster.patch_status(Kind.REPOSITORY, key, resource_version=version, status=patch)

@@ -149,7 +149,7 @@ class Hub:
         if _lane_state(old) != _lane_state(new):
             for record in (old, new):
                 if record is not None:
-                    self.wake_head(repository_key(record))
+                    self._lane_changed(repository_key(record))
         if _end(old) != _end(new):
             for dependent in self._cache.dependents(concerned.key):
                 self._wake((Kind.WORKITEM, dependent.key))
@@ -185,6 +185,13 @@ class Hub:
         for record in self._cache.under_way(Key(owner.key.namespace, owner.repository)):
             if record.waiting == WaitingReason.LEASE:
                 self._wake((Kind.WORKITEM, record.key))
+
+    def _lane_changed(self, lane: Key) -> None:
+        """Who is next may start; a Repository that is held for its items may be let go."""
+        self.wake_head(lane)
+        repository = self._cache.repositories.get(lane)
+        if repository is not None and repository.held and not self._cache.under_way(lane):
+            self._wake((Kind.REPOSITORY, lane))
 
     def wake_head(self, lane: Key) -> None:
         """Let the next in a lane see whether it may start."""

@@ -119,7 +119,8 @@ class ItemReconciler:
             if self._slots.put_back(record.key):
                 self._hub.wake_for_slot()
         await self._release(record.key, case)
-        await runs.tidy(self._world, runs.untidy(item, self._world.cache.jobs_of(record.key)))
+        if not isinstance(action, LetGo):  # which has done that itself
+            await runs.tidy(self._world, runs.untidy(item, self._world.cache.jobs_of(record.key)))
         return _soon(outcome) if unread or self._may_start(record.key) else outcome
 
     async def _without_repository(self, record: ItemRecord, item: WorkItem, *, why: str) -> Outcome:
@@ -242,7 +243,7 @@ class ItemReconciler:
         admitted = await admit(self._world, self._hub, case.item, case.repository)
         if not isinstance(admitted, Repository):
             return admitted
-        action = decide(replace(case, repository=admitted))
+        action = decide(replace(case, repository=admitted, facts=replace(case.facts, admitted=True)))
         return await self._settle(case.item, action, notes=notes) if isinstance(action, Settle) else Again(0.5)
 
     async def _start(self, case: Case, run: ActiveRun) -> Outcome:

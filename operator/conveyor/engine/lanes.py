@@ -58,9 +58,11 @@ def lane_of(world: World, record: ItemRecord, repository: Repository) -> Lane:
     ready = repository.status.condition("Ready")
     freeze = effective_freeze(repository.metadata.annotations, repository.status, now=world.now())
     depends = settings.dependencies
+    not_ready = f"{ready.reason}: {ready.message}" if ready is not None else "it was not looked at yet"
+    deleting = repository.metadata.deletion_timestamp is not None
     return Lane(
-        ready=ready is not None and ready.status == "True",
-        not_ready=f"{ready.reason}: {ready.message}" if ready is not None else "it was not looked at yet",
+        ready=ready is not None and ready.status == "True" and not deleting,
+        not_ready="it is being deleted" if deleting else not_ready,
         freeze=freeze if settings.freeze else None,
         occupied_by=_occupied_by(world, record, repository),
         watched_until=_watched_until(world, record, repository),
@@ -89,7 +91,7 @@ def _occupied_by(world: World, record: ItemRecord, repository: Repository) -> st
     others = [other for other in world.cache.under_way(repository_key(record)) if other.key != record.key]
     active = repository.status.active_item
     admitted = world.cache.items.get(Key(record.key.namespace, active.name)) if active is not None else None
-    if active is not None and admitted is not None and admitted.uid == active.uid and not admitted.terminal:
+    if active is not None and admitted is not None and admitted.uid == active.uid and not admitted.over:
         others += [admitted] if admitted.uid != record.uid else []
     return next((other.key.name for other in others if not (passing and other.stalled)), "")
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conveyor.api.annotations import (
+    ITEMS_FINALIZER,
     LABEL_EFFECT,
     LABEL_WORKITEM,
     LABEL_WORKITEM_UID,
@@ -104,6 +105,9 @@ class RepositoryRecord:
     created: datetime
     max_runs: int | None
     """Its own `maxConcurrentRuns`; None: only the limit over all counts."""
+    held: bool
+    """Whether it stays, when deleted, while items of it are under way."""
+    deleting: bool
     hints: tuple[tuple[HintClass, str], ...]
     body: bytes
 
@@ -194,6 +198,8 @@ def repository_record(obj: JSONObject) -> RepositoryRecord:
         forge="/".join(str(forge.get(part, "")).rstrip("/").lower() for part in ("url", "owner", "name")),
         created=_time(obj["metadata"].get("creationTimestamp")),
         max_runs=_int(spec["maxConcurrentRuns"]) if "maxConcurrentRuns" in spec else None,
+        held=ITEMS_FINALIZER in (obj["metadata"].get("finalizers") or []),
+        deleting="deletionTimestamp" in obj["metadata"],
         hints=_hints(obj),
         body=slim(obj),
     )

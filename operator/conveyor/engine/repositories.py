@@ -10,8 +10,9 @@ from conveyor.api.objects import Repository
 from conveyor.api.repository import RepositoryStatus
 from conveyor.api.stages import Role
 from conveyor.cluster.merge_patch import merge_patch
-from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine.events import EventRecorder, Regarding
+from conveyor.engine.holding import set_held, should_hold, why_held
 from conveyor.engine.hub import Hub
 from conveyor.engine.lanes import read_repository
 from conveyor.engine.mirror import SecretMirror
@@ -21,6 +22,7 @@ from conveyor.engine.records import RepositoryRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Note
 from conveyor.pipeline.facts import Fact, Unknown
+from conveyor.pipeline.holding import with_deletion
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.readiness import Checks, frozen, judged
 from conveyor.pipeline.repository_verbs import Answered, answered
@@ -77,6 +79,8 @@ class RepositoryReconciler:
         return Person(why)
 
     async def _pass(self, record: RepositoryRecord, repository: Repository) -> Outcome:
+        if should_hold(self._world, repository) != repository.held:
+            return await self._change_hold(repository)
         enabled = self._world.settings.freeze
         at_once = answered(repository, self._world.now(), looked=False)
         if at_once.notes:
@@ -87,12 +91,20 @@ class RepositoryReconciler:
         found = answered(repository, now, looked=True)
         checks = replace(checked.checks, ceiling_seconds=self._world.settings.reaper_max_running_seconds)
         status = judged(_with(repository, found.status), checks, now=now, freeze_enabled=enabled)
+        found = replace(found, status=status)
+        if repository.metadata.deletion_timestamp is not None and (why := why_held(self._world, repository)):
+            found = with_deletion(found, why=why, now=now)
         after = _fresh_seconds(status) if checked.mirrored else CHECK_AGAIN_SECONDS
         freeze = status.effective_freeze
         if freeze is not None and freeze.until_time is not None:
             left = (freeze.until_time - now).total_seconds()
             after = min(after, max(left, 0.0) + 0.1)
-        return await self._store(record, repository, replace(found, status=status), after=after)
+        return await self._store(record, repository, found, after=after)
+
+    async def _change_hold(self, repository: Repository) -> Outcome:
+        """By a write of its own, for a finalizer is no part of a status. A deleted one goes with its last."""
+        written = await set_held(self._world, repository, held=not repository.held)
+        return await self._taken(Key(repository.metadata.namespace, repository.name), written, after=0.0)
 
     async def _store(
         self, record: RepositoryRecord, repository: Repository, answers: Answered, *, after: float
@@ -104,19 +116,26 @@ class RepositoryReconciler:
         written = await self._world.cluster.patch_status(
             Kind.REPOSITORY, record.key, resource_version=version, status=patch
         )
+        outcome = await self._taken(record.key, written, after=after)
+        if isinstance(written, Won):
+            await self._events.record(Regarding(Kind.REPOSITORY, record.key, record.uid), answers.notes)
+        return outcome
+
+    async def _taken(self, key: Key, written: Written, *, after: float) -> Outcome:
         match written:
             case Won(stored):
-                self._hub.repository_written(stored)
-                await self._events.record(Regarding(Kind.REPOSITORY, record.key, record.uid), answers.notes)
+                metadata = stored["metadata"]
+                if metadata.get("finalizers") or "deletionTimestamp" not in metadata:
+                    self._hub.repository_written(stored)
                 return Again(after)
             case Lost() | Uncertain():
-                fresh = await self._world.cluster.get(Kind.REPOSITORY, record.key)
+                fresh = await self._world.cluster.get(Kind.REPOSITORY, key)
                 if fresh is not None:
                     self._hub.repository_written(fresh)
                 return Again(0.1)
             case Rejected(message):
                 self._world.telemetry.invariant_violated("WriteRejected")
-                return Retry(f"the API server rejects the next status: {message[:300]}")
+                return Retry(f"the API server rejects what is to be stored next: {message[:300]}")
 
     # --- checking
 

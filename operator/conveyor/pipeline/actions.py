@@ -1,7 +1,7 @@
 """What a decision can be. One pass carries out one of these; each is safe to find half done after a crash.
 
 Settle      store this status by compare-and-swap if it differs, and look again after a while or when something changes
-Admit       make the item the repository's active one, by compare-and-swap on the Repository
+Admit       make the item the repository's active one, by compare-and-swap on the Repository, and decide again
 StartRun    create the Job of the recorded run
 StopRun     delete the Job of the recorded run; the next pass reads whether it is gone
 StopEffect  delete the Job of the recorded intent, which is given up; the next pass reads whether it is gone

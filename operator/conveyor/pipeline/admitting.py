@@ -144,8 +144,7 @@ def _start(case: Case, branch: str) -> Action:
 
 
 def _admit(case: Case, branch: str, base: str) -> Action:
-    active = case.repository.status.active_item
-    if active is None or active.uid != case.item.metadata.uid:
+    if not case.facts.admitted:
         return Admit(base_sha=base)
     status = case.status.model_copy(
         update={"branch": branch, "base_branch": case.spec.forge.default_branch, "base_sha": base}

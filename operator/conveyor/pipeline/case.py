@@ -66,6 +66,8 @@ class Facts:
     states: Fact[StateMap] = NOT_READ
     probes: tuple[ProbeFact, ...] | None = None
     """What each probe of a deployed item has found since the last pass; None: they were not due."""
+    admitted: bool = False
+    """Whether the Repository, read for this very pass, has the item as its active one."""
     slot_free: bool = False
     blockers: tuple[str, ...] = ()
     """Items of the tickets that block this one's."""

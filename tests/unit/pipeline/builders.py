@@ -356,6 +356,7 @@ def facts(**fields: Any) -> Facts:
         "base_in_head": True,
         "lane": OPEN_LANE,
         "states": STATES,
+        "admitted": True,
         "slot_free": True,
         "nonce": "00ff",
     }

@@ -193,8 +193,11 @@ class World:
         if self.random.random() < self.luck.restart:
             self.holder = f"process-{int(self.holder.split('-')[1]) + 1}"
         policy = replace(POLICY, holder=self.holder)
-        action = decide(Case(self.whole, self.of, self.facts(), policy, self.now))
+        case = Case(self.whole, self.of, self.facts(), policy, self.now)
+        action = decide(case)
         self._carry_out(action)
+        if isinstance(action, Admit):
+            self._carry_out(decide(replace(case, facts=replace(case.facts, admitted=True))))
         return action
 
     def _carry_out(self, action: Action) -> None:

@@ -161,7 +161,6 @@ FROZEN = Freeze(id="0123456789abcdef", reason="the deploy failed", item="shop-et
 REPOSITORIES: Mapping[str, Repository] = {
     "no person asked": AUTO,
     "a person asked": PERSON,
-    "not admitted": repository(active=False),
     "nothing to deploy": repository(deploy={}),
     "coverage counted": COVERED,
     "watched": WATCHED,
@@ -204,12 +203,10 @@ def cases_in(stage: Stage | None) -> Iterator[tuple[str, Case]]:
 def _repositories(stage: Stage | None, name: str) -> list[tuple[str, Repository]]:
     asking = stage in (Stage.ANALYSIS, Stage.DEPLOY_STAGING) and ("a person" in name or "approved" in name)
     told = name in ("told yes", "told no")
-    admission = stage == Stage.CREATED and name == "plain"
     deploys = stage == Stage.DEPLOY
     jobs = deploys or WITH_JOBS in name or name.startswith(("Image", "Staging"))
     kinds = ["no person asked"]
     kinds += ["a person asked"] if asking or told else []
-    kinds += ["not admitted"] if admission else []
     kinds += ["nothing to deploy", "deployed", "deployed without an image"] if deploys else []
     kinds += ["to be held", "with nothing to go back to"] if deploys else []
     kinds += [WITH_JOBS] if jobs else []
@@ -232,7 +229,7 @@ def _facts(wanted: frozenset[Want], lane: Lane, whole: WorkItem, *, full: bool) 
     for chosen in _combinations(names, full=full):
         for slot in (True, False) if claims and _few(chosen) else (True,):
             for probes in PROBES if whole.status.monitor is not None else (None,):
-                yield Facts(**chosen, lane=lane, slot_free=slot, nonce="00ff", probes=probes)
+                yield Facts(**chosen, lane=lane, slot_free=slot, nonce="00ff", probes=probes, admitted=slot)
 
 
 def _few(chosen: Mapping[str, Any]) -> bool:

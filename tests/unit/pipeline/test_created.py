@@ -153,7 +153,12 @@ def test_in_created(whole: WorkItem, known: Facts, expected: str) -> None:
 
 
 def test_an_item_that_is_not_the_active_one_is_admitted_first() -> None:
-    assert decide_row(CREATED, FREE, of=repository(active=False)) == "Admit"
+    assert decide_row(CREATED, replace(FREE, admitted=False), of=repository(active=False)) == "Admit"
+
+
+def test_an_item_admitted_in_an_earlier_pass_is_looked_at_once_more() -> None:
+    """The Repository may be frozen since: an admission whose intent was not stored begins anew."""
+    assert decide_row(CREATED, replace(FREE, admitted=False), of=repository(active=True)) == "Admit"
 
 
 def test_admission_records_branch_base_and_what_it_was_decided_for() -> None:
