@@ -64,8 +64,12 @@ _VERBS = frozenset(verb.value for verb in Verb)
 _HINTS = frozenset(hint.value for hint in HintClass)
 
 MAX_REQUEST_LENGTH = 1024
+_BLANKS = " \t\n\f\r"
+"""What separates the parts: as the admission policy on overrides, which sees who asks, has it in RE2."""
 _REQUEST = re.compile(
-    r"(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{0,63})(?:\s+by=(?P<by>\S{1,128}))?(?:\s+(?P<text>.*))?", re.DOTALL
+    rf"(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{{0,63}})(?:[{_BLANKS}]+by=(?P<by>[^{_BLANKS}]{{1,128}}))?"
+    rf"(?:[{_BLANKS}]+(?P<text>.*))?",
+    re.DOTALL,
 )
 
 
@@ -84,7 +88,7 @@ def parse_request(key: str, value: str) -> Request | None:
     if not key.startswith(REQUEST_PREFIX) or len(value) > MAX_REQUEST_LENGTH:
         return None
     name = key.removeprefix(REQUEST_PREFIX)
-    match = _REQUEST.fullmatch(value.strip())
+    match = _REQUEST.fullmatch(value.strip(_BLANKS))
     if match is None or name not in _VERBS:
         return None
     return Request(verb=Verb(name), id=match["id"], by=match["by"] or "", text=(match["text"] or "").strip())

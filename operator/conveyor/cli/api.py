@@ -33,6 +33,13 @@ class Api(Protocol):
     async def patch(self, namespace: str, name: str, patch: JSONObject) -> JSONObject:
         """Merge-patch a WorkItem; what is there now."""
 
+    async def patch_repository(self, namespace: str, name: str, patch: JSONObject) -> JSONObject:
+        """The same of a Repository."""
+
+    async def jobs(self, namespace: str, labels: str) -> list[JSONObject]: ...
+
+    async def leases(self, namespace: str, labels: str) -> list[JSONObject]: ...
+
     async def user(self) -> str:
         """Who the API server takes us for; empty where it does not say."""
 

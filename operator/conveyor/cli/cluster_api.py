@@ -27,6 +27,7 @@ LIST_SECONDS = 60.0
 LIST_TRIES = 3
 MANAGER = {"fieldManager": "kubectl-workitem", "fieldValidation": "Strict"}
 OURS = f"/apis/{API_VERSION}"
+BATCH, COORDINATION = "/apis/batch/v1", "/apis/coordination.k8s.io/v1"
 REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _UNUSABLE = (ConfigException, OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError)
 """What the loader raises for files that are none."""
@@ -72,9 +73,20 @@ class ClusterApi(Api):
         return await self._get(_path("repositories", namespace, name), f"Repository {namespace}/{name}")
 
     async def patch(self, namespace: str, name: str, patch: JSONObject) -> JSONObject:
-        target = _path("workitems", namespace, name)
+        return await self._patch(_path("workitems", namespace, name), patch, f"WorkItem {namespace}/{name}")
+
+    async def patch_repository(self, namespace: str, name: str, patch: JSONObject) -> JSONObject:
+        return await self._patch(_path("repositories", namespace, name), patch, f"Repository {namespace}/{name}")
+
+    async def jobs(self, namespace: str, labels: str) -> list[JSONObject]:
+        return await self._list(_path("jobs", namespace, root=BATCH), {"labelSelector": labels})
+
+    async def leases(self, namespace: str, labels: str) -> list[JSONObject]:
+        return await self._list(_path("leases", namespace, root=COORDINATION), {"labelSelector": labels})
+
+    async def _patch(self, target: str, patch: JSONObject, wanted: str) -> JSONObject:
         reply = await self._connection.request("PATCH", target, params=MANAGER, body=patch, content_type=MERGE_PATCH)
-        return _body(reply, f"WorkItem {namespace}/{name}")
+        return _body(reply, wanted)
 
     async def user(self) -> str:
         """Never a reason to fail: the name is for people who read the request."""
@@ -133,9 +145,9 @@ def _exists(chosen: Login) -> bool:
     return any(Path(file).expanduser().is_file() for file in chosen.files.split(os.pathsep) if file)
 
 
-def _path(plural: str, namespace: str, name: str = "") -> str:
+def _path(plural: str, namespace: str, name: str = "", *, root: str = OURS) -> str:
     place = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return f"{OURS}{place}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
+    return f"{root}{place}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 def _body(reply: Reply, wanted: str) -> JSONObject:

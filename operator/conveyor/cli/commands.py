@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from conveyor.api.annotations import LABEL_REPOSITORY, LABEL_WORKITEM
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.cli import items, lanes, show, verbs, why
+from conveyor.cli import asking, freezing, items, lanes, show, tree, verbs, why
 from conveyor.cli.api import NOT_DONE, Api, Entry, JSONObject, Unreadable, read_item, read_repository
+from conveyor.cli.hints import scope, scoped
 from conveyor.cli.options import Options
 from conveyor.cli.printing import Terminal, as_table
 from conveyor.cli.sheet import Listing, Sheet, as_json, as_names
 from conveyor.cli.text import clean
-from conveyor.web.errors import NotFound
+from conveyor.cli.until import read_until
+from conveyor.web.errors import NotFound, Refused
 
 OK, FAILED, WAITS_FOR_PERSON = 0, 1, 10
+
+
+class WrongTime(Exception):
+    """What was named as a time is none, or over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +45,12 @@ class Session:
     namespace: str
     """The one that was named, else the context's; empty for all."""
     now: Callable[[], datetime]
-    patience: verbs.Patience
+    patience: asking.Patience
     terminal: Terminal
 
 
 async def run(session: Session) -> Result:
-    """Raises `conveyor.web.errors` and verbs.TooLong."""
+    """Raises `conveyor.web.errors`, asking.TooLong and WrongTime."""
     match session.options.command:
         case "list":
             return await _list(session)
@@ -53,6 +60,10 @@ async def run(session: Session) -> Result:
             return await _show(session)
         case "why":
             return await _why(session)
+        case "tree":
+            return await _tree(session)
+        case "freeze" | "unfreeze":
+            return await _freeze(session)
         case verb:
             return await _ask(session, verb)
 
@@ -79,7 +90,7 @@ async def _show(session: Session) -> Result:
     item = await _item(session)
     if isinstance(item, Result):
         return item
-    return _printed(session, show.show(item, await _repository(session, item)))
+    return _printed(session, show.show(item, await _repository(session, item), scope=scope(session.options)))
 
 
 async def _why(session: Session) -> Result:
@@ -97,19 +108,47 @@ async def _why(session: Session) -> Result:
     return Result(WAITS_FOR_PERSON if waits else OK, printed.output)
 
 
+async def _tree(session: Session) -> Result:
+    item = await _item(session)
+    if isinstance(item, Result):
+        return item
+    api, namespace = session.api, session.namespace
+    entries, jobs, leases = await asyncio.gather(
+        api.workitems(namespace),
+        _if_allowed(api.jobs(namespace, f"{LABEL_WORKITEM}={item.name}")),
+        _if_allowed(api.leases(namespace, f"{LABEL_REPOSITORY}={item.spec.repository_ref.name}")),
+    )
+    found = tree.Found(item, tuple(_read(entries)), tuple(jobs or ()), tuple(leases or ()))
+    hidden = [name for name, objects in (("Jobs", jobs), ("Leases", leases)) if objects is None]
+    printed = _printed(session, tree.tree(found))
+    notes = "".join(f"{name} are not shown: you may not list them\n" for name in hidden)
+    return Result(printed.code, printed.output, notes)
+
+
+async def _freeze(session: Session) -> Result:
+    options = session.options
+    place = freezing.Place(session.api, session.namespace, options.name, session.now, session.patience)
+    if options.command == "unfreeze":
+        return _told(session, await freezing.unfreeze(place, options.which, options.reason))
+    try:
+        until = read_until(options.until, session.now()) if options.until else None
+    except ValueError as error:
+        raise WrongTime(f"argument --until: {error}") from None
+    return _told(session, await freezing.freeze(place, options.reason, scope=options.freeze_scope, until=until))
+
+
 async def _ask(session: Session, verb: str) -> Result:
     options = session.options
-    outcome = await verbs.ask(
-        session.api, session.namespace, options.name, verb=verb, reason=options.reason, patience=session.patience
-    )
-    text = f"{outcome.text}\n"
-    return Result(outcome.code, output=text) if outcome.code == OK else Result(outcome.code, notes=text)
+    wish = verbs.Wish(verb, options.name, reason=options.reason, move=options.move)
+    return _told(session, await verbs.ask(session.api, session.namespace, wish, patience=session.patience))
 
 
-def scope(options: Options) -> str:
-    """What a printed command must say too, to be about the same cluster and namespace."""
-    named = {"-n": options.namespace, "--context": options.context, "--kubeconfig": options.kubeconfig}
-    return "".join(f" {flag} {shlex.quote(value)}" for flag, value in named.items() if value is not None)
+def _told(session: Session, outcome: asking.Outcome) -> Result:
+    """Good news on standard output, what went wrong and what to know on standard error."""
+    text = scoped(f"{outcome.text}\n", [session.options.name], scope(session.options))
+    note = f"{outcome.note}\n" if outcome.note else ""
+    done = outcome.code == asking.OK
+    return Result(outcome.code, output=text if done else "", notes=note if done else text + note)
 
 
 # --- fetching
@@ -137,6 +176,16 @@ async def _repository(session: Session, item: WorkItem) -> Repository | None:
     try:
         return read_repository(await session.api.repository(session.namespace, item.spec.repository_ref.name))
     except NotFound:
+        return None
+
+
+async def _if_allowed(read: Awaitable[list[JSONObject]]) -> list[JSONObject] | None:
+    """None where the user has no right to it: what hangs on an item is shown as far as that goes."""
+    try:
+        return await read
+    except Refused as error:
+        if error.status != 403:
+            raise
         return None
 
 

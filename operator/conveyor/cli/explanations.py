@@ -30,6 +30,7 @@ _REFRESH = "kubectl workitem refresh {name}{scope}"
 _EDIT = "kubectl edit workitem.conveyor.dev {name}{scope}"
 _RETRY = "kubectl workitem retry {name}{scope}"
 _RESUME = "kubectl workitem resume {name}{scope}"
+_UNFREEZE = "kubectl workitem unfreeze {repository}{scope}"
 _QUEUE = "kubectl workitem queue --repository {repository}{scope}"
 _REPOSITORY = "kubectl describe repository.conveyor.dev {repository}{scope}"
 
@@ -58,7 +59,7 @@ WAITING: Mapping[WaitingReason, Explanation] = {
     WaitingReason.REPOSITORY_FROZEN: Explanation(
         meaning="the repository is frozen",
         next_step="it goes on when the freeze has ended",
-        command="kubectl annotate repository.conveyor.dev {repository} conveyor.dev/freeze-{scope}",
+        command=_UNFREEZE,
         person=True,
     ),
     WaitingReason.MONITOR: Explanation(
@@ -171,8 +172,8 @@ STALLED: Mapping[str, Explanation] = {
     ),
     StalledReason.MERGED_BY_AGENT: Explanation(
         meaning="an agent's login merged the pull request, which no agent may",
-        next_step="nothing: whether the merge stays is a person's decision",
-        command="kubectl workitem cancel {name}{scope}",
+        next_step="nothing: whether the merge stays is a person's decision; the command says that it does",
+        command='kubectl workitem override {name} done "<why it may stay>"{scope}',
         person=True,
     ),
     StalledReason.EFFECT_UNKNOWN: Explanation(
@@ -259,7 +260,7 @@ FREEZE_ENDS = Explanation(
 FREEZE_OF_DEPLOY = Explanation(
     meaning="the repository was frozen because a deploy went wrong",
     next_step="it goes on when a person has cleared the freeze",
-    command=_REPOSITORY,
+    command=_UNFREEZE,
     person=True,
 )
 """Of RepositoryFrozen, where it was not a person who froze."""

@@ -119,7 +119,8 @@ def _order(entry: Entry) -> _Place:
     where = (ended, namespace_of(entry), repository_of(entry))
     if isinstance(entry, Unreadable):
         return (*where, 0, (0, entry.created, entry.name, entry.uid))
-    if not ended:
-        return (*where, 0 if is_under_way(stage) else 1, order(waiter_of(entry)))
-    ended_at = entry.status.stage_entered_time or entry.metadata.creation_timestamp
-    return (*where, -int(ended_at.timestamp()), order(waiter_of(entry)))
+    if not ended and not is_under_way(stage):
+        return (*where, 1, order(waiter_of(entry)))
+    ended_at = (entry.status.stage_entered_time or entry.metadata.creation_timestamp) if ended else None
+    age = (0, entry.metadata.creation_timestamp, entry.name, entry.metadata.uid)
+    return (*where, -int(ended_at.timestamp()) if ended_at is not None else 0, age)

@@ -38,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(options: Options) -> Result:
     # Imported here, so that --help and a wrong usage are answered before half a second has gone into imports.
-    from conveyor.cli import cluster_api, commands, printing, verbs  # noqa: PLC0415
+    from conveyor.cli import asking, cluster_api, commands, printing  # noqa: PLC0415
 
     def failed(code: int, why: str) -> Result:
         return commands.Result(code, notes=f"{PROGRAM}: {clean(why)}\n")
 
-    patience = verbs.Patience(options.wait, time.monotonic, asyncio.sleep)
+    patience = asking.Patience(options.wait, time.monotonic, asyncio.sleep)
     try:
         api = await cluster_api.connect(cluster_api.login(options.kubeconfig, options.context, os.environ))
         async with api:
@@ -56,7 +56,7 @@ async def _run(options: Options) -> Result:
                 terminal=printing.terminal(sys.stdout, os.environ),
             )
             return await commands.run(session)
-    except verbs.TooLong as error:
+    except (asking.TooLong, commands.WrongTime) as error:
         return failed(USAGE, str(error))
     except (NotFound, Refused) as error:
         return failed(FAILED, str(error))

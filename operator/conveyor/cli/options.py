@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from conveyor.api.stages import Stage
+
 PROGRAM = "kubectl workitem"
 FORMATS = ("table", "wide", "json", "name")
 VERBS = {
@@ -17,8 +19,10 @@ VERBS = {
     "refresh": "read forge and tracker now",
     "hold": "begin no new step; what runs may finish (spec.suspend)",
     "cancel": "end it: the run is stopped, branch and pull request stay (spec.cancel)",
+    "release-lease": "take its Leases away from a process that hangs: somebody else goes on with its side effect",
+    "override": "break-glass: move it to any stage, past its gates; takes the right to override",
 }
-WITH_REASON = ("reject", "rework")
+WITH_REASON = ("reject", "rework", "override")
 EPILOG = """exit codes:
   0   done
   1   not there, or refused
@@ -34,6 +38,13 @@ class Options:
 
     command: str
     name: str = ""
+    """Of the WorkItem, or of the Repository for `freeze` and `unfreeze`."""
+    move: str = ""
+    """Of `override`: the stage it is to be in, or both with a > between."""
+    which: str = ""
+    """Of `unfreeze`: a freeze's id, all, or annotation."""
+    until: str = ""
+    freeze_scope: str = "admission"
     reason: str = ""
     namespace: str | None = None
     all_namespaces: bool = False
@@ -56,7 +67,7 @@ def parse(arguments: Sequence[str]) -> Options:
     if options.all_namespaces and options.namespace is not None:
         parser.error("-A and -n exclude each other")
     if options.all_namespaces and options.name:
-        parser.error(f"{options.command} is about one item: name its namespace with -n")
+        parser.error(f"{options.command} is about one object: name its namespace with -n")
     return options
 
 
@@ -77,13 +88,35 @@ def _parser() -> argparse.ArgumentParser:
         if name == "list":
             many.add_argument("-l", "--selector", metavar="LABELS", default=argparse.SUPPRESS)
     _item(_command(commands, "show", "everything of one work item"))
+    _item(_command(commands, "tree", "a work item with all that hangs on it: items, Jobs, Leases"))
     why = _item(_command(commands, "why", "why a work item waits, on whom, and what to run"))
     why.add_argument(
         "--exit-code", action="store_true", default=argparse.SUPPRESS, help="end with 10 if it waits for a person"
     )
     for name, text in VERBS.items():
-        _verb(_item(_command(commands, name, text)), with_reason=name in WITH_REASON)
+        verb = _item(_command(commands, name, text))
+        if name == "override":
+            verb.add_argument("move", metavar="STAGE", type=_move, help="where to, or 'from>to' (in quotes)")
+        _reason(verb, needed=name in WITH_REASON, possible=name == "release-lease")
+        _waiting(verb)
+    _freezing(commands)
     return parser
+
+
+def _freezing(commands: _Commands[argparse.ArgumentParser]) -> None:
+    freeze = _command(commands, "freeze", "start nothing new in a repository (annotation conveyor.dev/freeze)")
+    freeze.add_argument("name", metavar="REPOSITORY", help="name of the Repository")
+    freeze.add_argument("--until", metavar="TIME", default=argparse.SUPPRESS, help="its end: 90m, 4h, 2d or RFC 3339")
+    scope = freeze.add_argument("--scope", dest="freeze_scope", choices=("admission", "merge"))
+    scope.default, scope.help = argparse.SUPPRESS, "merge: nothing is merged either"
+    _reason(freeze, needed=True)
+    unfreeze = _command(commands, "unfreeze", "end a freeze: one that a deploy caused, or the annotation")
+    unfreeze.add_argument("name", metavar="REPOSITORY", help="name of the Repository")
+    which = "its id, all (that deploys caused) or annotation; not needed where one stands"
+    unfreeze.add_argument("which", metavar="WHICH", nargs="?", default="", help=which)
+    _reason(unfreeze, possible=True)
+    for parser in (freeze, unfreeze):
+        _waiting(parser)
 
 
 def _common() -> argparse.ArgumentParser:
@@ -108,9 +141,21 @@ def _item(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(parser: argparse.ArgumentParser, *, with_reason: bool) -> None:
-    if with_reason:
-        parser.add_argument("reason", metavar="REASON", nargs="+", help="for those who work on it and for the record")
+def _reason(parser: argparse.ArgumentParser, *, needed: bool = False, possible: bool = False) -> None:
+    if needed or possible:
+        text = "for those who work on it and for the record"
+        parser.add_argument("reason", metavar="REASON", nargs="+" if needed else "*", help=text)
+
+
+def _move(text: str) -> str:
+    stages = [stage.value for stage in Stage]
+    unknown = [name for name in text.split(">", 1) if name.strip() not in stages]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no stage {unknown[0]!r}: {', '.join(stages)}")
+    return text.replace(" ", "")
+
+
+def _waiting(parser: argparse.ArgumentParser) -> None:
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument(
         "--wait",

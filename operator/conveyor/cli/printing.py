@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from conveyor.cli.sheet import Card, Listing, Section, Sheet, cell, field
+from conveyor.cli.sheet import Card, Column, Listing, Row, Section, Sheet, cell, field
 
 GAP = 3
 UNLIMITED = 100_000
@@ -50,7 +50,7 @@ def _section(section: Section, now: datetime, *, on: Terminal, wide: bool) -> st
 
 def _listing(listing: Listing, now: datetime, *, on: Terminal, wide: bool) -> Table:
     columns = [column for column in listing.columns if wide or not column.wide]
-    texts = [[cell(row[column.key], now) for column in columns] for row in listing.rows]
+    texts = [[_indent(column, row) + cell(row[column.key], now) for column in columns] for row in listing.rows]
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     taken = sum(
         max([cell_len(column.title), *(cell_len(row[index]) for row in texts)]) + GAP
@@ -64,6 +64,11 @@ def _listing(listing: Listing, now: datetime, *, on: Terminal, wide: bool) -> Ta
     for row in texts:
         table.add_row(*(_text(text, column.style) for text, column in zip(row, columns, strict=True)))
     return table
+
+
+def _indent(column: Column, row: Row) -> str:
+    depth = row.get(column.indent)
+    return "  " * depth if isinstance(depth, int) else ""
 
 
 def _card(card: Card, now: datetime, on: Terminal) -> Table:

@@ -23,6 +23,8 @@ class Column:
     style: str = ""
     flexible: bool = False
     """May be cut to the width of a terminal."""
+    indent: str = ""
+    """Key of how far a row's cell stands in, in a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def as_json(sheet: Sheet) -> str:
 
 def as_names(sheet: Sheet) -> str:
     """A line per WorkItem, as `kubectl get -o name` has them."""
-    rows = [row for section in sheet for row in _rows(section) if section.key in ("items", "item")]
+    rows = [row for section in sheet for row in _rows(section) if section.key in ("items", "item", "tree")]
+    rows = [row for row in rows if row.get("kind", "WorkItem") == "WorkItem"]
     return "".join(f"workitem.conveyor.dev/{row['name']}\n" for row in rows)
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.workitem import Gate
+from conveyor.cli.hints import scoped
 from conveyor.cli.items import dependencies_of
 from conveyor.cli.sheet import Card, Column, Listing, Row, Section, Sheet
 from conveyor.pipeline.budgets import NOT_IN_TOTAL, cap
 from conveyor.pipeline.gates import GATES_TO_LEAVE
+from conveyor.pipeline.words import NOT_CONFIGURED
 
 SHORT = 12
 """Characters of a commit id that a table shows."""
 
 
-def show(item: WorkItem, repository: Repository | None) -> Sheet:
-    """Without its Repository an item has no caps to show."""
-    parts = (_item, _work, _monitor, _approval, _transition, _gates, _runs)
-    found = [part(item) for part in parts]
+def show(item: WorkItem, repository: Repository | None, *, scope: str = "") -> Sheet:
+    """Without its Repository an item has no caps to show. `scope`: what printed commands need to mean the same item."""
+    parts = (_work, _monitor, _approval, _transition, _gates, _runs)
+    found = [_item(item, scope), *(part(item) for part in parts)]
     rest = (_budget(item, repository), _history(item), _requests(item))
     return tuple(section for section in (*found, *rest) if _has_content(section))
 
@@ -57,8 +60,9 @@ _ITEM = _card(
 )
 
 
-def _item(item: WorkItem) -> Card:
+def _item(item: WorkItem, scope: str) -> Card:
     spec, status = item.spec, item.status
+    names = (item.name, spec.repository_ref.name)
     waiting, source, last = status.waiting, spec.source, status.last_run
     on = waiting.on if waiting is not None else None
     return _ITEM(
@@ -75,7 +79,7 @@ def _item(item: WorkItem) -> Card:
             "stageEnteredTime": status.stage_entered_time,
             "waiting": waiting.reason if waiting is not None else None,
             "on": f"{on.kind} {on.name}" if on is not None else None,
-            "message": waiting.message if waiting is not None else None,
+            "message": scoped(waiting.message, names, scope) if waiting is not None else None,
             "stalled": status.stalled,
             "held": _held(item),
             "question": last.question if last is not None else None,
@@ -203,7 +207,7 @@ def _gates(item: WorkItem) -> Listing:
     rows: list[Row] = [
         {
             "name": gate.name,
-            "state": "passed" if gate.passed else "open",
+            "state": _state(gate),
             "commit": gate.head_sha[:SHORT],
             "checkedTime": gate.checked_time,
             "reason": gate.reason,
@@ -217,6 +221,13 @@ def _gates(item: WorkItem) -> Listing:
         if status.gate(name) is None
     ]
     return Listing("gates", _GATES, tuple(rows), title="Gates")
+
+
+def _state(gate: Gate) -> str:
+    """A gate that nobody asked for holds nothing back, and has not passed either."""
+    if gate.passed and gate.reason == NOT_CONFIGURED.reason:
+        return "not configured"
+    return "passed" if gate.passed else "open"
 
 
 _RUNS = (
@@ -261,7 +272,7 @@ def _runs(item: WorkItem) -> Listing:
                 "summary": last.summary,
             }
         )
-    return Listing("runs", _RUNS, tuple(rows), title=f"Runs (newest of {item.status.runs or 0} runs and side effects)")
+    return Listing("runs", _RUNS, tuple(rows), title="Runs")
 
 
 _BUDGET = (

@@ -13,6 +13,7 @@ from conveyor.api.stages import TERMINAL, Stage
 from conveyor.api.workitem import WaitingReason
 from conveyor.cli import explanations
 from conveyor.cli.explanations import PAGE, STALLED, WAITING, Explanation
+from conveyor.cli.hints import scoped
 from conveyor.cli.items import dependencies_of, watch_of
 from conveyor.cli.lanes import Lane, Lanes
 from conveyor.cli.sheet import Card, Column, Sheet, Value
@@ -121,7 +122,7 @@ def why(scene: Scene) -> Sheet:
         "stage": item.status.stage,
         "reason": reason,
         "meaning": found.meaning,
-        "message": item.status.waiting.message if item.status.waiting is not None else None,
+        "message": _message(scene),
         "since": _since(scene),
         "stageEnteredTime": item.status.stage_entered_time,
         "on": " ".join(_on(item) or ()),
@@ -138,6 +139,13 @@ def next_command(scene: Scene) -> str:
     found = explanation(scene)
     command = _filled(found.command, scene)
     return command if found.person else f"nothing to do; to look: {command}"
+
+
+def _message(scene: Scene) -> str | None:
+    """The operator's own words, and its commands made to mean this very item."""
+    item, waiting = scene.item, scene.item.status.waiting
+    names = (item.name, item.spec.repository_ref.name)
+    return scoped(waiting.message, names, scene.scope) if waiting is not None else None
 
 
 def _reason(scene: Scene) -> str | None:

@@ -16,12 +16,16 @@ class MemoryApi(Api):
         items: Iterable[JSONObject] = (),
         repositories: Iterable[JSONObject] = (),
         *,
+        jobs: Iterable[JSONObject] = (),
+        leases: Iterable[JSONObject] = (),
+        may_list: bool = True,
         on_patch: Callable[[JSONObject], None] = lambda _: None,
         user: str = "ann@example.org",
         may_patch: bool = True,
     ) -> None:
         self.items = {_where(obj): copy.deepcopy(obj) for obj in items}
-        self._repositories = {_where(obj): obj for obj in repositories}
+        self._repositories = {_where(obj): copy.deepcopy(obj) for obj in repositories}
+        self._jobs, self._leases, self._may_list = list(jobs), list(leases), may_list
         self._on_patch, self._user, self._may_patch = on_patch, user, may_patch
         self.patches: list[JSONObject] = []
 
@@ -39,17 +43,37 @@ class MemoryApi(Api):
         return copy.deepcopy(_found(self.items, namespace, name))
 
     async def repository(self, namespace: str, name: str) -> JSONObject:
-        return _found(self._repositories, namespace, name)
+        return copy.deepcopy(_found(self._repositories, namespace, name))
+
+    async def jobs(self, namespace: str, labels: str) -> list[JSONObject]:
+        return self._listed(self._jobs, "jobs", namespace, labels)
+
+    async def leases(self, namespace: str, labels: str) -> list[JSONObject]:
+        return self._listed(self._leases, "leases", namespace, labels)
+
+    def _listed(self, objects: list[JSONObject], plural: str, namespace: str, labels: str) -> list[JSONObject]:
+        if not self._may_list:
+            raise Refused(f"{plural}: 403 Forbidden: ann may not list {plural}", status=403)
+        return [obj for obj in objects if obj["metadata"]["namespace"] == namespace and _labelled(obj, labels)]
 
     async def patch(self, namespace: str, name: str, patch: JSONObject) -> JSONObject:
+        return self._patched(_found(self.items, namespace, name), patch)
+
+    async def patch_repository(self, namespace: str, name: str, patch: JSONObject) -> JSONObject:
+        return self._patched(_found(self._repositories, namespace, name), patch)
+
+    def _patched(self, obj: JSONObject, patch: JSONObject) -> JSONObject:
         if not self._may_patch:
             raise Refused("WorkItem team/shop-et-17: 403 Forbidden: ann may not patch workitems", status=403)
-        obj = _found(self.items, namespace, name)
         self.patches.append(patch)
         _merge(obj, patch)
         after = copy.deepcopy(obj)
         self._on_patch(obj)
         return after
+
+    def repositories_of(self, namespace: str) -> dict[str, JSONObject]:
+        """By name, for a test to change."""
+        return {name: obj for (place, name), obj in self._repositories.items() if place == namespace}
 
     async def user(self) -> str:
         return self._user

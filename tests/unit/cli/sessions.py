@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from conveyor.cli.asking import Patience
 from conveyor.cli.commands import Result, Session, run
 from conveyor.cli.options import parse
 from conveyor.cli.printing import Terminal
-from conveyor.cli.verbs import Patience
 from tests.unit.cli.memory_api import MemoryApi
 from tests.unit.cli.objects import NAMESPACE, NOW
 

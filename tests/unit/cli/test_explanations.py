@@ -46,7 +46,8 @@ def test_a_printed_command_of_ours_is_one_that_we_take(reason: str) -> None:
 
 @pytest.mark.parametrize("words", re.findall(r"`kubectl workitem ([^`]+)`", TEXT))
 def test_a_command_in_the_docs_is_one_that_we_take(words: str) -> None:
-    line = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "x", words))
+    filled = re.sub(r"<[^>]*>", "x", words.replace("<stage>", "done"))
+    line = re.sub(r"\s+", " ", filled)
     assert parse(shlex.split(line)).command in line
 
 

@@ -32,6 +32,15 @@ async def test_items_of_all_kinds_are_listed_under_way_first_then_queued_then_en
     )
 
 
+async def test_items_of_equal_age_are_listed_by_name_whatever_their_order() -> None:
+    ended = [item(f"shop-et-{number}", status=at("done")) for number in (5, 3, 4)]
+    urgent = item("shop-et-9", status=at("review"), spec={"priority": 9})
+    at_work = [urgent, *(item(f"shop-et-{number}", status=at("review")) for number in (8, 6, 7))]
+    names = [f"workitem.conveyor.dev/shop-et-{number}" for number in (6, 7, 8, 9, 3, 4, 5)]
+    for order in ([*ended, *at_work], [*reversed(at_work), *reversed(ended)]):
+        assert (await command(MemoryApi(order), "list -o name")).output.split() == names
+
+
 async def test_wide_output_shows_branch_pull_request_run_and_message_too() -> None:
     result = await command(MemoryApi([AT_WORK]), "list -o wide")
     assert result.output == (

@@ -22,6 +22,17 @@ def test_a_reason_needs_no_quotes() -> None:
     assert parse(["reject", "shop-et-17", "not", "like", "this"]).reason == "not like this"
 
 
+def test_a_move_may_stand_in_quotes_with_blanks() -> None:
+    found = parse(["override", "shop-et-17", "review > done", "merged", "by", "hand"])
+    assert (found.move, found.reason) == ("review>done", "merged by hand")
+
+
+def test_a_wrong_stage_is_answered_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["override", "shop-et-17", "staging", "why"])
+    assert "argument STAGE: there is no stage 'staging': created, analysis, " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -36,6 +47,15 @@ def test_a_reason_needs_no_quotes() -> None:
         "approve shop-et-17 --wait soon",
         "approve shop-et-17 --wait 5 --no-wait",
         "list --names team",
+        "override shop-et-17 done",
+        "override shop-et-17 staging why not",
+        "override shop-et-17 review>staging why not",
+        "override shop-et-17 review>>done why not",
+        "freeze shop",
+        "freeze shop --scope all audit",
+        "unfreeze",
+        "tree",
+        "tree -A shop-et-17",
     ],
 )
 def test_what_makes_no_sense_ends_with_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:

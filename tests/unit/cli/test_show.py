@@ -92,7 +92,7 @@ analysis_complete   passed          0ddba11c0ddb   60m       -
 ci_green            open            f00dfeedf00d   4m        CI is red
 pull_request_open   not asked yet   -              -         -
 
-Runs (newest of 4 runs and side effects)
+Runs
 RUN                               ROLE        STAGE         ATTEMPT   VERDICT   STARTED   FINISHED   SUMMARY
 shop-et-17-developer-4-abcd1234   developer   development   2         at work   3m        -          CI is red: tests
 shop-et-17-analyst-3-abcd1234     analyst     analysis      -         pass      25m       20m        wrote it down
@@ -145,3 +145,21 @@ async def test_a_watch_over_the_deploy_is_shown_with_what_it_found() -> None:
         "Found     down\n"
         "Freeze    f1\n"
     )
+
+
+async def test_a_gate_that_is_not_configured_has_not_passed() -> None:
+    word = {"passed": True, "headSHA": HEAD, "checkedTime": ago(minutes=4)}
+    gates = [{"name": "image_fresh", "reason": "NotConfigured", **word}, {"name": "tests_passed", **word}]
+    shown = item(status=at("deploy-staging", gates=gates))
+    rows = json.loads((await command(MemoryApi([shown], [repository()]), "show shop-et-17 -o json")).output)["gates"]
+    states = {row["name"]: row["state"] for row in rows}
+    assert (states["image_fresh"], states["tests_passed"]) == ("not configured", "passed")
+
+
+async def test_a_command_in_the_message_is_about_the_same_namespace() -> None:
+    text = "spec.suspend is set: kubectl workitem resume shop-et-17 takes it back"
+    shown = MemoryApi([item(status=at("review", waiting=waiting("Suspended", text)))], [repository()])
+    wanted = "spec.suspend is set: kubectl workitem resume shop-et-17 -n team takes it back"
+    assert wanted in (await command(shown, "show shop-et-17 -n team")).output
+    assert wanted in (await command(shown, "why shop-et-17 -n team")).output
+    assert text in (await command(shown, "why shop-et-17")).output

@@ -7,7 +7,7 @@ import pytest
 
 from conveyor.api.annotations import MAX_REQUEST_LENGTH, REQUEST_PREFIX, parse_request
 from conveyor.cli.api import JSONObject
-from conveyor.cli.verbs import TooLong, request
+from conveyor.cli.asking import TooLong, request
 from conveyor.web.errors import NotFound, Refused
 from tests.unit.cli.memory_api import MemoryApi
 from tests.unit.cli.objects import ago, at, item, last_run, stalled, waiting
@@ -173,3 +173,60 @@ def test_no_text_can_speak_for_another_person(by: str, text: str, read_by: str, 
     found = parse_request(f"{REQUEST_PREFIX}reject", request("a1", by=by, text=text))
     assert found is not None
     assert (found.id, found.by, found.text) == ("a1", read_by, read_text)
+
+
+# --- override and release-lease
+
+
+def asked_of(api: MemoryApi) -> tuple[str, str]:
+    """Verb and text of the only request."""
+    (patch,) = api.patches
+    found = parse_request(*next(iter(patch["metadata"]["annotations"].items())))
+    assert found is not None
+    return found.verb.value, found.text
+
+
+@pytest.mark.parametrize(
+    ("move", "text"),
+    [
+        ("done", "analysis>done merged by hand"),
+        ("analysis>done", "analysis>done merged by hand"),
+        ("review>done", "review>done merged by hand"),
+    ],
+)
+async def test_an_override_starts_where_the_item_is_unless_it_says_from_where(move: str, text: str) -> None:
+    api = MemoryApi([GATE], on_patch=answering("Accepted"))
+    result = await command(api, f"override shop-et-17 {move} merged by hand")
+    assert asked_of(api) == ("override", text)
+    assert (result.code, result.output) == (0, "override shop-et-17: Accepted\n")
+
+
+async def test_an_item_that_was_not_seen_yet_is_overridden_from_created() -> None:
+    api = MemoryApi([item()], on_patch=answering("Accepted"))
+    await command(api, "override shop-et-17 cancelled by mistake")
+    assert asked_of(api) == ("override", "created>cancelled by mistake")
+
+
+async def test_an_override_without_the_right_to_it_is_refused_before_anything_changes() -> None:
+    api = MemoryApi([GATE], may_patch=False)
+    with pytest.raises(Refused, match="403"):
+        await command(api, "override shop-et-17 done why not")
+    assert api.patches == []
+
+
+@pytest.mark.parametrize(("line", "text"), [("", ""), (" its node is lost", "its node is lost")])
+async def test_leases_are_released_with_or_without_a_reason(line: str, text: str) -> None:
+    api = MemoryApi([GATE], on_patch=answering("Refused: no Lease of this item is there"))
+    result = await command(api, f"release-lease shop-et-17{line}")
+    assert asked_of(api) == ("release-lease", text)
+    assert (result.code, result.notes) == (
+        1,
+        "release-lease shop-et-17: Refused: no Lease of this item is there\n",
+    )
+
+
+async def test_a_command_in_an_answer_is_about_the_same_namespace() -> None:
+    said = "Refused: spec.suspend is set: kubectl workitem resume shop-et-17 takes it back"
+    api = MemoryApi([GATE], on_patch=answering(said))
+    result = await command(api, "rework shop-et-17 -n team why not")
+    assert result.notes.endswith(": kubectl workitem resume shop-et-17 -n team takes it back\n")

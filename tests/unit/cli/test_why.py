@@ -99,7 +99,7 @@ async def test_the_forge_is_only_away_nothing_is_to_be_done() -> None:
 @pytest.mark.parametrize(
     ("annotations", "command_line"),
     [
-        ({"conveyor.dev/freeze": "x"}, "kubectl annotate repository.conveyor.dev shop conveyor.dev/freeze-"),
+        ({"conveyor.dev/freeze": "x"}, "kubectl workitem unfreeze shop"),
         (
             {"conveyor.dev/freeze": "x", "conveyor.dev/freeze-until": "2027-01-01T00:00:00Z"},
             "nothing to do; to look: kubectl describe repository.conveyor.dev shop",
