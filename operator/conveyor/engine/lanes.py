@@ -15,7 +15,7 @@ from conveyor.engine.cache import repository_key
 from conveyor.engine.records import ItemRecord, RepositoryRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.facts import Fact, Ticket
-from conveyor.pipeline.lane import DependencyFact, Lane, effective_freeze
+from conveyor.pipeline.lane import DependencyFact, Lane, Mend, effective_freeze
 from conveyor.pipeline.monitoring import GRACE
 
 
@@ -56,7 +56,8 @@ def read_repository(record: RepositoryRecord) -> Repository | str:
 def lane_of(world: World, record: ItemRecord, repository: Repository) -> Lane:
     cache, settings = world.cache, world.settings
     ready = repository.status.condition("Ready")
-    freeze = effective_freeze(repository.metadata.annotations, repository.status, now=world.now())
+    mend = Mend(record.key.name, record.created)
+    freeze = effective_freeze(repository.metadata.annotations, repository.status, now=world.now(), mend=mend)
     depends = settings.dependencies
     not_ready = f"{ready.reason}: {ready.message}" if ready is not None else "it was not looked at yet"
     deleting = repository.metadata.deletion_timestamp is not None

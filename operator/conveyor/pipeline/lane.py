@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from conveyor.api.annotations import FREEZE, FREEZE_SCOPE, FREEZE_UNTIL
-from conveyor.api.repository import EffectiveFreeze, RepositoryStatus
+from conveyor.api.repository import EffectiveFreeze, Freeze, RepositoryStatus
 from conveyor.api.stages import TERMINAL, Stage
+from conveyor.pipeline.freezes import standing
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far apart the clocks of two machines may be."""
 
 
 class DependencyState(StrEnum):
@@ -57,6 +61,18 @@ class Lane:
     dependencies: tuple[DependencyFact, ...] = ()
     cycle: tuple[str, ...] = ()
     """A cycle of dependencies that the item is part of, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """An item that wants to pass the freezes that its own deploy caused."""
+
+    name: str
+    created: datetime
+
+    def may_pass(self, freeze: Freeze) -> bool:
+        """A namesake made after the freeze is another item. Its time and the item's are of two clocks."""
+        return freeze.item == self.name and self.created <= freeze.since_time + CLOCK_SKEW
 
 
 def order(waiter: Waiter) -> tuple[int, datetime, str, str]:
@@ -106,10 +122,14 @@ def _path(came_from: Mapping[str, str], start: str, end: str) -> tuple[str, ...]
 
 
 def effective_freeze(
-    annotations: Mapping[str, str], status: RepositoryStatus, *, now: datetime
+    annotations: Mapping[str, str], status: RepositoryStatus, *, now: datetime, mend: Mend | None = None
 ) -> EffectiveFreeze | None:
-    """The freeze in force, from Git's annotations or an automatic one. What cannot be read means frozen."""
-    found = [freeze for freeze in (_annotated(annotations, status, now=now), _automatic(status)) if freeze is not None]
+    """The freeze in force, from Git's annotations or an automatic one. What cannot be read means frozen.
+
+    For an item (`mend`) without the automatic freezes that name it: what it broke it may mend.
+    """
+    both = (_annotated(annotations, status, now=now), _automatic(status, mend))
+    found = [freeze for freeze in both if freeze is not None]
     if not found:
         return None
     return next((freeze for freeze in found if freeze.scope == "merge"), found[0])
@@ -145,11 +165,11 @@ def _instant(text: str) -> datetime | None:
         return None
 
 
-def _automatic(status: RepositoryStatus) -> EffectiveFreeze | None:
-    standing = [freeze for freeze in status.freezes if freeze.cleared_time is None]
-    if not standing:
+def _automatic(status: RepositoryStatus, mend: Mend | None) -> EffectiveFreeze | None:
+    holding = [freeze for freeze in standing(status.freezes) if mend is None or not mend.may_pass(freeze)]
+    if not holding:
         return None
-    first = min(standing, key=lambda freeze: freeze.since_time)
+    first = min(holding, key=lambda freeze: freeze.since_time)
     return EffectiveFreeze(reason=first.reason, source="Automatic", scope=first.scope, since_time=first.since_time)
 
 

@@ -16,6 +16,7 @@ from conveyor.api.repository import EffectiveFreeze, Freeze, RepositoryStatus
 from conveyor.api.stages import TERMINAL, Stage
 from conveyor.pipeline.lane import (
     DependencyState,
+    Mend,
     Waiter,
     dependency_state,
     effective_freeze,
@@ -112,10 +113,14 @@ UNTIL = rfc3339(NOW + timedelta(hours=1))
 
 
 def frozen(
-    annotations: dict[str, str] | None = None, *, automatic: tuple[Freeze, ...] = (), old: EffectiveFreeze | None = None
+    annotations: dict[str, str] | None = None,
+    *,
+    automatic: tuple[Freeze, ...] = (),
+    old: EffectiveFreeze | None = None,
+    mend: Mend | None = None,
 ) -> EffectiveFreeze | None:
     status = RepositoryStatus(freezes=automatic, effective_freeze=old)
-    return effective_freeze(annotations or {}, status, now=NOW)
+    return effective_freeze(annotations or {}, status, now=NOW, mend=mend)
 
 
 def degraded(name: str, *, age: int = 0, **fields: Any) -> Freeze:
@@ -197,3 +202,31 @@ def test_of_two_freezes_the_one_that_stops_merges_counts() -> None:
     found = frozen({FREEZE: "audit"}, automatic=(degraded("one"),))
     assert found is not None
     assert (found.source, found.scope) == ("Automatic", "merge")
+
+
+MINE = Mend("shop-et-3", NOW - timedelta(days=1))
+
+
+def test_item_passes_the_freezes_that_its_own_deploy_caused_and_no_other() -> None:
+    both = (degraded("mine"), degraded("mine again", age=2))
+    assert frozen(automatic=both, mend=MINE) is None
+    assert frozen(automatic=both, mend=Mend("shop-et-4", MINE.created)) is not None
+    other = frozen(automatic=(*both, degraded("other", item="shop-et-4")), mend=MINE)
+    assert other is not None
+    assert other.reason == "because of other"
+
+
+def test_item_passes_no_freeze_of_a_persons() -> None:
+    found = frozen({FREEZE: "audit"}, automatic=(degraded("mine"),), mend=MINE)
+    assert found is not None
+    assert (found.source, found.scope) == ("Annotation", "admission")
+
+
+def test_freeze_that_names_nobody_is_passed_by_nobody() -> None:
+    assert frozen(automatic=(degraded("somebody's", item=""),), mend=MINE) is not None
+
+
+def test_namesake_made_after_the_freeze_is_held() -> None:
+    later = Mend("shop-et-3", NOW + timedelta(minutes=6))
+    assert frozen(automatic=(degraded("mine"),), mend=later) is not None
+    assert frozen(automatic=(degraded("mine"),), mend=Mend("shop-et-3", NOW + timedelta(minutes=4))) is None
