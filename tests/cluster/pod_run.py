@@ -50,14 +50,27 @@ class PodRun:
         self._started = datetime.now(UTC)
         self._running: set[Container] = set()
         self._stopping = asyncio.Event()
+        self._past_deadline = False
         self._objects: Mapping[tuple[str, str], Object] = {}
         self._volumes: dict[str, Path] = {}
 
     async def run(self) -> None:
         await self._report()
-        if await self._prepare():
-            await self._run_containers()
+        limit = self._pod["spec"].get("activeDeadlineSeconds")
+        late = asyncio.ensure_future(self._end_after(limit)) if limit is not None else None
+        try:
+            if await self._prepare():
+                await self._run_containers()
+        finally:
+            if late is not None:
+                late.cancel()
         await self._report(ended=True)
+
+    async def _end_after(self, seconds: float) -> None:
+        """As a kubelet does it: the pod ends like a deleted one, and says why (pkg/kubelet/active_deadline.go)."""
+        await asyncio.sleep(seconds)
+        self._past_deadline = True
+        await self.terminate(self._pod["spec"].get("terminationGracePeriodSeconds", 30))
 
     async def terminate(self, grace: float) -> None:
         """SIGTERM, and SIGKILL after `grace` seconds; no other container starts."""
@@ -194,6 +207,9 @@ class PodRun:
         status = pod_status(self._pod, self._states, started=self._started, now=datetime.now(UTC))
         if ended and status["phase"] not in TERMINAL:
             status["phase"] = "Failed"  # deleted before its containers had started: TerminatePod, status_manager.go
+        if ended and self._past_deadline:
+            text = "Pod was active on the node longer than the specified deadline"
+            status |= {"phase": "Failed", "reason": "DeadlineExceeded", "message": text}
         self._pod = await self._api.set_status(self._pod, status) or self._pod
 
     async def _sleep(self, seconds: float) -> None:

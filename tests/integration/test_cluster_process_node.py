@@ -303,6 +303,15 @@ async def test_job_past_its_deadline_fails_and_its_process_is_stopped(
     assert end == ("Failed", "DeadlineExceeded")
 
 
+async def test_pod_past_its_own_deadline_is_stopped_and_says_why(process_node: ProcessNode, pods: Pods) -> None:
+    late = shell("main", "trap 'echo too slow >/dev/termination-log; exit 1' TERM; sleep 600 & wait")
+    pods.create(pod("late", late, activeDeadlineSeconds=1, terminationGracePeriodSeconds=5))
+    status = await pods.ended("late")
+
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert terminated(status, "main")["message"].strip() == "too slow"
+
+
 async def job_end(kube: Kube, namespace: str, script: str, **spec: Any) -> tuple[str, str]:
     """Type and reason of the condition that ends a Job of one pod."""
     template = {"spec": pod("", shell("main", script), terminationGracePeriodSeconds=1)["spec"]}

@@ -15,7 +15,8 @@ pkg/kubelet/images, pkg/kubelet/nodeshutdown.
 | other pod status reasons (NodeLost, NodeShutdown, Preempting, OutOfcpu, ...) | that reason | yes |
 | a container that still waits for its image or configuration | that reason | yes |
 | a container ended as ContainerStatusUnknown: the node lost it | that reason | yes |
-| DeadlineExceeded, of the Job or the pod | DeadlineExceeded | no |
+| DeadlineExceeded of the pod, or of the Job where a pod is left | DeadlineExceeded | no |
+| DeadlineExceeded of the Job, whose controller has deleted the pod: it never started | DeadlineExceeded: ... | yes |
 | no pod is left | PodGone | yes |
 | the first container that failed, OOMKilled too | `OOMKilled: container x`, `exit 3: container x` | no |
 | nothing of these | the Failed condition's | no |
@@ -132,6 +133,8 @@ def _cause(failed: str, pod: JSONObject | None) -> _Cause:
         disruption = _disruption(pod)
         if disruption is not None:
             return disruption
+    if pod is None and failed == DEADLINE:
+        return _Cause(f"{DEADLINE}: its pod did not end by itself, nor say a word", disrupted=True)
     if DEADLINE in (failed, (pod or {}).get("status", {}).get("reason")):
         return _Cause(DEADLINE)
     if pod is None:

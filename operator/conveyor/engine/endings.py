@@ -59,7 +59,7 @@ class Endings:
                 return Again(1.0)
             notes += await self._tell(item, repository, ending.farewell)
         await self.world.leases.release(uid)
-        jobs = [job for job in self.world.cache.jobs_of(key) if job.item_uid == uid and job.finished and not job.tidy]
+        jobs = [job for job in self.world.cache.jobs_of(key) if job.item_uid == uid and job.left_over]
         await runs.tidy(self.world, jobs)
         outcome = await self._take_finalizer_off(item)
         if isinstance(outcome, Done):

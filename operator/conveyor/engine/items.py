@@ -93,7 +93,7 @@ class ItemReconciler:
     async def _after_the_end(self, key: Key) -> Outcome:
         """The item is gone: let go of its finished Jobs, which nobody will ask any more."""
         self._refusals.pop(key, None)
-        await runs.tidy(self._world, [job for job in self._world.cache.jobs_of(key) if job.finished])
+        await runs.tidy(self._world, [job for job in self._world.cache.jobs_of(key) if job.left_over])
         await self._leases.release_gone(key)
         return Done()
 

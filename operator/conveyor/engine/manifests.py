@@ -23,7 +23,15 @@ from conveyor.pipeline.job_kinds import JOB_KINDS, OVERTIME_SECONDS
 RUN_TOKEN_ANNOTATION = f"{names.GROUP}/run-token"
 TERMINATION_FILE = "/dev/termination-log"
 USER = 10001
-RESOURCES: JSONObject = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}}
+STORAGE = "ephemeral-storage"
+TREE_SIZE = "8Gi"
+"""Room for the tree and what a build leaves in it; an agent's own limit of ephemeral storage replaces it."""
+RESOURCES: JSONObject = {
+    "requests": {"cpu": "100m", "memory": "256Mi", STORAGE: "1Gi"},
+    "limits": {"memory": "1Gi", STORAGE: TREE_SIZE},
+}
+ROOM: Mapping[str, str] = {"state": "4Gi", "tmp": "4Gi", "answer": "64Mi", "task": "16Mi"}
+"""Of the other volumes: our copy of the repository, our steps' scratch space, an answer, a task (64 KiB at most)."""
 _WORKSPACE, _STATE, _ANSWER = "/conveyor/workspace", "/conveyor/state", "/conveyor/answer"
 _TASK, _TASK_SOURCE, _TOKENS, _RUN = "/conveyor/task", "/conveyor/task-source", "/conveyor/forge", "/conveyor/run"
 
@@ -193,7 +201,7 @@ def _agent(plan: RunPlan) -> JSONObject:
         "env": [*given, *_env(own)],
         "envFrom": list(plan.agent.env_from),
         "volumeMounts": _mounts({"workspace": _WORKSPACE, "answer": _ANSWER, "task": _TASK}),
-        "resources": plan.agent.resources or RESOURCES,
+        "resources": _agent_resources(plan.agent),
         "securityContext": _container_security(),
     }
     if plan.agent.command:
@@ -201,6 +209,17 @@ def _agent(plan: RunPlan) -> JSONObject:
     if plan.agent.args:
         container["args"] = list(plan.agent.args)
     return container
+
+
+def _agent_resources(agent: Agent) -> JSONObject:
+    """What it asks for, with limits of its storage where it names none: a node's disk is everybody's."""
+    if not agent.resources:
+        return RESOURCES
+    given: JSONObject = copy.deepcopy(agent.resources)
+    if not any(STORAGE in (given.get(part) or {}) for part in ("requests", "limits")):
+        for part in ("requests", "limits"):
+            given[part] = (given.get(part) or {}) | {STORAGE: RESOURCES[part][STORAGE]}
+    return given
 
 
 def _common_env(plan: RunPlan) -> dict[str, str]:
@@ -228,11 +247,9 @@ def _trusted_env(plan: RunPlan) -> dict[str, str]:
 
 def _volumes(plan: RunPlan) -> list[JSONObject]:
     credentials = plan.repository.spec.agent_credentials_secret_ref or plan.repository.spec.forge.credentials_secret_ref
-    empty: list[JSONObject] = [
-        {"name": name, "emptyDir": {}} for name in ("workspace", "state", "answer", "task", "tmp")
-    ]
+    room = {"workspace": (_agent_resources(plan.agent).get("limits") or {}).get(STORAGE, TREE_SIZE), **ROOM}
     return [
-        *empty,
+        *({"name": name, "emptyDir": {"sizeLimit": size}} for name, size in room.items()),
         _annotation_volume("task-source", names.TASK_ANNOTATION, "task.json"),
         _annotation_volume("run", RUN_TOKEN_ANNOTATION, "token"),
         {

@@ -123,6 +123,8 @@ class JobRecord:
     item_uid: str
     effect: str
     finished: bool
+    """Complete or Failed, as its controller says: of a Job that is being deleted it says nothing any more."""
+    deleted: bool
     has_ttl: bool
     has_finalizer: bool
 
@@ -130,6 +132,11 @@ class JobRecord:
     def tidy(self) -> bool:
         """Whether nothing is left to be done about it: the cluster removes it by itself."""
         return self.finished and self.has_ttl and not self.has_finalizer
+
+    @property
+    def left_over(self) -> bool:
+        """Whether there is something to let go of, once nobody waits for its end any more."""
+        return (self.finished and not self.tidy) or (self.deleted and self.has_finalizer)
 
 
 def slim(obj: JSONObject) -> bytes:
@@ -217,6 +224,7 @@ def job_record(obj: JSONObject) -> JobRecord:
         item_uid=str(labels.get(LABEL_WORKITEM_UID, "")),
         effect=str(labels.get(LABEL_EFFECT, "")),
         finished=any(_ended(condition) for condition in conditions),
+        deleted=bool(metadata.get("deletionTimestamp")),
         has_ttl="ttlSecondsAfterFinished" in _dict(obj, "spec"),
         has_finalizer=RESULT_FINALIZER in (metadata.get("finalizers") or []),
     )

@@ -6,7 +6,7 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import Agent
 from conveyor.api.stages import Role
 from conveyor.api.workitem import ActiveRun, Transition
-from conveyor.cluster.protocol import Key, Lost, Rejected, Uncertain, Won
+from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine.manifests import RunPlan, run_job
 from conveyor.engine.outcomes import Again, Outcome
 from conveyor.engine.records import JobRecord
@@ -131,25 +131,27 @@ async def stop_effect(world: World, item: WorkItem, transition: Transition) -> O
 
 
 def untidy(item: WorkItem, jobs: list[JobRecord]) -> list[JobRecord]:
-    """Finished Jobs of this item whose answers are stored and that still hold on."""
+    """Jobs of this item at their end, or deleted, whose answers are stored and that still hold on."""
     run, transition = item.status.active_run, item.status.transition
     in_use = {run.name if run is not None else ""}
     if transition is not None and transition.job is not None:
         in_use.add(transition.job.name)
-    return [
-        job
-        for job in jobs
-        if job.finished
-        and job.item_uid == item.metadata.uid
-        and job.key.name not in in_use
-        and (job.has_finalizer or not job.has_ttl)
-    ]
+    return [job for job in jobs if job.left_over and job.item_uid == item.metadata.uid and job.key.name not in in_use]
 
 
 async def tidy(world: World, jobs: list[JobRecord]) -> None:
     """Let go of finished Jobs: the cluster removes them after a while."""
     for job in jobs:
+        if job.deleted and await _is_waited_for(world, job):
+            continue
         if job.has_finalizer:
             await world.cluster.release_job(job.key)
-        if not job.has_ttl:
+        if not job.has_ttl and not job.deleted:
             await world.cluster.expire_job(job.key, seconds=JOB_SECONDS)
+
+
+async def _is_waited_for(world: World, job: JobRecord) -> bool:
+    """As the API server has it: a deleted Job is gone with our finalizer, whatever an older view of its item says."""
+    item = await world.cluster.get(Kind.WORKITEM, job.item) or {}
+    waited_for = ((item.get("status") or {}).get("transition") or {}).get("job") or {}
+    return bool(item.get("metadata", {}).get("uid") == job.item_uid and waited_for.get("name") == job.key.name)

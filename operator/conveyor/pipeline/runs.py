@@ -23,12 +23,14 @@ from conveyor.pipeline.answers import Ending, infrastructure, read_run_answer
 from conveyor.pipeline.budgets import CAUSE_OF_STAGE, attempt_number, charged, exhausted
 from conveyor.pipeline.case import SOON, Case, moved, settle, stall, unstalled, wait
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
+from conveyor.pipeline.job_kinds import OVERTIME_SECONDS
 from conveyor.pipeline.words import head_sha
 
 SHORTEST_WAIT = 5
 """Seconds: a role that asks to be started again at once, each time, must not keep the cluster busy with Jobs."""
-OVERTIME = timedelta(seconds=60)
-"""How long past its time limit a run's Job may take to end by itself before it is deleted."""
+OVERTIME = timedelta(seconds=OVERTIME_SECONDS + 120)
+"""How long past its time limit a run's Job may take to end by itself before it is deleted: the pod's start and its own
+end come to the limit, and the Job ends it all after a minute more."""
 
 
 def held_off(case: Case) -> Waiting | None:

@@ -144,7 +144,8 @@ ENDS = [
      "CreateContainerConfigError", True),
     ("lost by its node", failed(), [pod(main={"publish": exited(137, "ContainerStatusUnknown")})],
      "ContainerStatusUnknown: container publish", True),
-    ("too slow, its pod deleted by the Job's controller", failed(LATE), [], LATE, False),
+    ("never started, its pod deleted by the Job's controller", failed(LATE), [],
+     "DeadlineExceeded: its pod did not end by itself, nor say a word", True),
     ("too slow, ended by the kubelet", failed(), [pod(reason=LATE, main={"publish": exited(137)})], LATE, False),
     ("out of memory", failed(), [pod(init={"agent": exited(137, "OOMKilled")}, main={"publish":
      waits("PodInitializing")})], "OOMKilled: container agent", False),

@@ -42,11 +42,19 @@ def repository(name: str = "shop", **rest: Any) -> JSONObject:
 
 
 def job(
-    name: str, of: str, *, ended: bool = False, ttl: bool = False, finalizer: bool = False, **rest: Any
+    name: str,
+    of: str,
+    *,
+    ended: bool = False,
+    deleted: bool = False,
+    ttl: bool = False,
+    finalizer: bool = False,
+    **rest: Any,
 ) -> JSONObject:
     labels = {"conveyor.dev/workitem": of, "conveyor.dev/workitem-uid": f"uid-{of}"}
     finalizers = ["conveyor.dev/result"] if finalizer else []
     conditions = [{"type": "Complete", "status": "True"}] if ended else []
     spec = {"ttlSecondsAfterFinished": 60} if ttl else {}
     metadata = {"labels": labels, "finalizers": finalizers}
+    metadata |= {"deletionTimestamp": "2026-01-02T00:00:00Z"} if deleted else {}
     return obj(name, metadata=metadata, spec=spec, status={"conditions": conditions}, **rest)

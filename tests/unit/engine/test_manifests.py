@@ -4,8 +4,9 @@
 |---|---|
 | one try, no restart, no service account token, restricted security, resources | every run |
 | no forge token, no run token, no task source | the agent's container |
+| a bound on every volume that is written to, and on each container's storage | every run |
 | our variables win over the Repository's | agent and effect containers |
-| finalizer, no owner, template of the Repository | effects |
+| finalizer, no owner, template of the Repository, the pod's time limit before the Job's | effects |
 """
 
 from typing import Any
@@ -13,14 +14,14 @@ from typing import Any
 import pytest
 
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.repository import Agent
+from conveyor.api.repository import Agent, Production
 from conveyor.api.stages import Role, Stage
 from conveyor.api.workitem import ActiveRun, Effect
 from conveyor.cluster.protocol import JSONObject
 from conveyor.engine.manifests import RunPlan, effect_job, run_job
 from conveyor.pipeline.case import Case, Facts
 from conveyor.pipeline.intents import Target, intended
-from tests.unit.pipeline.builders import NOW, POLICY, repository, sha
+from tests.unit.pipeline.builders import NOW, POLICY, gate, on_record, repository, sha
 from tests.unit.pipeline.builders import item as some_item
 
 RUN_TOKEN, HOSTILE = "0123456789abcdef", "$(touch /tmp/owned); `id` \x1b[31m"
@@ -173,16 +174,58 @@ def test_queue_name_is_kueues_label() -> None:
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "agents"
 
 
+def room(job: JSONObject) -> dict[str, str]:
+    """Of each volume that the pod writes to."""
+    return {volume["name"]: volume["emptyDir"]["sizeLimit"] for volume in pod(job)["volumes"] if "emptyDir" in volume}
+
+
+def test_run_fills_no_disk_of_its_node() -> None:
+    job = run_job(plan())
+    assert room(job) == {"workspace": "8Gi", "state": "4Gi", "tmp": "4Gi", "answer": "64Mi", "task": "16Mi"}
+    for container in containers(job).values():
+        storage = {part: container["resources"][part]["ephemeral-storage"] for part in ("requests", "limits")}
+        assert storage == {"requests": "1Gi", "limits": "8Gi"}
+
+
+@pytest.mark.parametrize(
+    ("given", "requests", "limits", "tree"),
+    [
+        ({"limits": {"cpu": "2"}}, "1Gi", "8Gi", "8Gi"),
+        ({"requests": None, "limits": {"memory": "2Gi"}}, "1Gi", "8Gi", "8Gi"),
+        ({"limits": {"ephemeral-storage": "40Gi"}}, None, "40Gi", "40Gi"),
+        ({"requests": {"ephemeral-storage": "20Gi"}}, "20Gi", None, "8Gi"),
+    ],
+    ids=["other limits", "with a null", "its own limit is the tree's too", "its own request alone"],
+)
+def test_agent_says_how_much_room_it_needs(
+    given: JSONObject, requests: str | None, limits: str | None, tree: str
+) -> None:
+    job = run_job(plan(agent={"resources": given}))
+    resources = containers(job)["agent"]["resources"]
+    found = [(resources.get(part) or {}).get("ephemeral-storage") for part in ("requests", "limits")]
+    assert (*found, room(job)["workspace"]) == (requests, limits, tree)
+
+
 # --- effects
+
+IMAGE, BEFORE = (f"registry.example/cart@sha256:{digit * 64}" for digit in "12")
+
+
+def made(effect: Effect, template: JSONObject) -> JSONObject:
+    """The Job of an effect, of an item whose image is built, in a Repository that deployed another before."""
+    build = {"image": {"enabled": True, "repository": "registry.example/cart", "template": template}}
+    deploy = {"template": template, "rollbackTemplate": template, "timeoutSeconds": 300}
+    of = repository(gates=build, staging={"template": template, "timeoutSeconds": 200}, deploy=deploy)
+    of = on_record(of, production=Production(image=BEFORE, sha=sha("before")))
+    built = some_item(Stage.DEPLOY, gates=(gate("image_fresh"),), image=IMAGE)
+    case = Case(built, of, Facts(), POLICY, NOW)
+    status = intended(case, case.status, Target(effect=effect, to=Stage.DONE, head_sha=sha("merged")))
+    assert status.transition is not None
+    return effect_job(built, of, status.transition)
 
 
 def production(template: JSONObject) -> JSONObject:
-    of = repository(deploy={"template": template, "timeoutSeconds": 300})
-    case = Case(item(), of, Facts(), POLICY, NOW)
-    target = Target(effect=Effect.PRODUCTION, to=Stage.DONE, head_sha=sha("merged"))
-    status = intended(case, case.status, target)
-    assert status.transition is not None
-    return effect_job(case.item, of, status.transition)
+    return made(Effect.PRODUCTION, template)
 
 
 TEMPLATE: dict[str, Any] = {
@@ -207,6 +250,58 @@ def test_deploy_knows_the_merged_commit_whatever_its_template_says() -> None:
     (container,) = pod(production(TEMPLATE))["containers"]
     assert env(container)["CONVEYOR_SHA"] == sha("merged")
     assert container["terminationMessagePath"] == env(container)["CONVEYOR_TERMINATION_FILE"]
+
+
+@pytest.mark.parametrize(
+    ("effect", "image"),
+    [
+        (Effect.IMAGE, "registry.example/cart"),
+        (Effect.STAGING, IMAGE),
+        (Effect.PRODUCTION, IMAGE),
+        (Effect.ROLLBACK, IMAGE),
+    ],
+    ids=str,
+)
+def test_job_is_told_commit_images_and_whose_it_is(effect: Effect, image: str) -> None:
+    job = made(effect, TEMPLATE)
+    (container,) = pod(job)["containers"]
+    seen = env(container)
+    assert (seen["CONVEYOR_SHA"], seen["CONVEYOR_IMAGE"], seen["CONVEYOR_PREVIOUS_IMAGE"]) == (
+        sha("merged"),
+        image,
+        BEFORE,
+    )
+    assert seen["CONVEYOR_TRANSITION_ID"].startswith(job["metadata"]["name"].rpartition("-")[2])
+    assert seen["CONVEYOR_WORKITEM"] == "shop-et-17"
+    assert job["metadata"]["labels"]["conveyor.dev/effect"] == effect.value
+
+
+def test_image_of_another_commit_is_nobodys_to_deploy() -> None:
+    older = some_item(Stage.DEPLOY, gates=(gate("image_fresh", head_sha=sha("older")),), image=IMAGE)
+    case = Case(older, repository(), Facts(), POLICY, NOW)
+    status = intended(case, case.status, Target(effect=Effect.PRODUCTION, to=Stage.DONE, head_sha=sha("merged")))
+    assert status.transition is not None
+    (container,) = pod(effect_job(older, repository(deploy={"template": TEMPLATE}), status.transition))["containers"]
+    assert env(container)["CONVEYOR_IMAGE"] == ""
+
+
+@pytest.mark.parametrize(
+    ("effect", "own", "seconds"),
+    [
+        (Effect.IMAGE, None, 1800),
+        (Effect.IMAGE, 4000, 4000),
+        (Effect.STAGING, None, 200),
+        (Effect.PRODUCTION, None, 300),
+        (Effect.ROLLBACK, None, 300),
+        (Effect.PRODUCTION, 100, 100),
+        (Effect.PRODUCTION, 4000, 300),
+    ],
+)
+def test_pod_ends_in_time_and_its_job_a_minute_after_the_limit(effect: Effect, own: int | None, seconds: int) -> None:
+    template = {"spec": TEMPLATE["spec"] | ({"activeDeadlineSeconds": own} if own is not None else {})}
+    job = made(effect, template)
+    limit = 300 if own == 100 else seconds
+    assert (pod(job)["activeDeadlineSeconds"], job["spec"]["activeDeadlineSeconds"]) == (seconds, limit + 60)
 
 
 def test_template_of_a_repository_is_not_changed_by_its_use() -> None:

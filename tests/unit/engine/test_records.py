@@ -108,3 +108,21 @@ def test_two_spellings_of_one_forge_repository_are_the_same() -> None:
 )
 def test_job_is_tidy_when_the_cluster_removes_it_by_itself(ended: bool, ttl: bool, finalizer: bool, tidy: bool) -> None:
     assert job_record(job("j", "a", ended=ended, ttl=ttl, finalizer=finalizer)).tidy == tidy
+
+
+@pytest.mark.parametrize(
+    ("state", "left_over"),
+    [
+        ({}, False),
+        ({"finalizer": True}, False),
+        ({"ended": True}, True),
+        ({"ended": True, "ttl": True}, False),
+        ({"ended": True, "ttl": True, "finalizer": True}, True),
+        ({"deleted": True}, False),
+        ({"deleted": True, "finalizer": True}, True),
+    ],
+)
+def test_job_is_left_over_at_its_end_or_deleted_while_we_hold_something_of_it(
+    state: dict[str, bool], left_over: bool
+) -> None:
+    assert job_record(job("j", "a", **state)).left_over == left_over

@@ -14,6 +14,7 @@ from conveyor.api.stages import Stage
 from conveyor.api.workitem import StalledReason
 from conveyor.pipeline.case import Facts
 from conveyor.pipeline.facts import JobFact, JobState
+from conveyor.pipeline.runs import OVERTIME
 from tests.unit.pipeline.builders import (
     DEVELOPER,
     HEAD,
@@ -156,4 +157,4 @@ def test_the_seen_jobs_uid_is_recorded_without_a_second_write() -> None:
 
 def test_a_run_at_work_is_looked_at_again_when_its_time_is_over() -> None:
     action = settled(SEEN, facts(run_job=ACTIVE))
-    assert action.after == (RUN.started_time + timedelta(seconds=3660) - NOW).total_seconds()
+    assert action.after == (RUN.started_time + timedelta(seconds=3600) + OVERTIME - NOW).total_seconds()
