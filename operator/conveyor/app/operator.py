@@ -67,6 +67,8 @@ class Operator:
         self._health, self._metrics = Health(), Metrics()
         self._synced = asyncio.Event()
         self._lost: LeadershipLostError | None = None
+        self._begun = asyncio.Event()
+        self._to_look_at: list[Work] = []
         self._queue: WorkQueue[Work] = WorkQueue()
         self._tickets: WorkQueue[Key] = WorkQueue()
         self._watches: WorkQueue[Key] = WorkQueue()
@@ -113,10 +115,20 @@ class Operator:
 
     def _begin(self) -> None:
         """We lead: everything is looked at, as after a start."""
-        self._hub.begin()
-        for record in self._world.cache.items:
-            if record.issue_id:
-                self._tickets.add(record.key)
+        self._to_look_at = self._hub.begin()
+        self._begun.set()
+
+    async def _look_at_everything(self) -> None:
+        while True:
+            await self._begun.wait()
+            self._begun.clear()
+            for number, (kind, key) in enumerate(self._to_look_at):
+                self._queue.add((kind, key))
+                record = self._world.cache.items.get(key) if kind is Kind.WORKITEM else None
+                if record is not None and record.issue_id:
+                    self._tickets.add(key)
+                if number % 200 == 199:
+                    await asyncio.sleep(0)  # thousands of objects must not hold the loop
 
     async def run(self, stop: asyncio.Event, *, listen_to_signals: Callable[[], None] = lambda: None) -> None:
         """Start everything; a part that ends by itself is a failure, and ends the process.
@@ -180,6 +192,7 @@ class Operator:
         resync = Resync(self._cluster, self._world.cache, self._hub, listed=self._listed, failed=self._part_failed)
         parts = {
             "elector": self._lead_until_lost(stop),
+            "beginning": self._look_at_everything(),
             "workers": self._work(self._queue, self._reconcile, count=WORKERS),
             "indicators": self._work(self._tickets, self._indicator.reconcile, count=INDICATORS),
             "probers": self._work(self._watches, self._prober.reconcile, count=PROBERS, timed=False),

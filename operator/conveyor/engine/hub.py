@@ -3,7 +3,7 @@
 A change wakes its own item, and of the others only those whose next step it may allow: the head of a lane that got
 free, who depends on an item that ended, who waits for a run slot that got free. It never wakes all that merely wait.
 
-In a process that stands by it keeps the cache and wakes nobody; at the beginning of work it wakes everybody, once.
+In a process that stands by it keeps the cache and wakes nobody.
 """
 
 from __future__ import annotations
@@ -47,16 +47,13 @@ class Hub:
         """Another process works. Hints are not read either: what is missed, the poll finds."""
         self._stands_by = True
 
-    def begin(self) -> None:
-        """From now on it is us who work: everything is looked at, whatever was done and missed before."""
+    def begin(self) -> list[Work]:
+        """From now on it is us who work. Gives all there is, to be looked at, whatever was done and missed before."""
         self._stands_by = False
-        for repository in self._cache.repositories:
-            self._wake((Kind.REPOSITORY, repository.key))
-        for item in self._cache.items:
-            self._wake((Kind.WORKITEM, item.key))
-        for job in self._cache.jobs:
-            if job.item.name:
-                self._wake((Kind.WORKITEM, job.item))
+        repositories = [(Kind.REPOSITORY, repository.key) for repository in self._cache.repositories]
+        items = {item.key for item in self._cache.items}
+        gone = {job.item for job in self._cache.jobs if job.item.name} - items
+        return repositories + [(Kind.WORKITEM, key) for key in (*items, *gone)]
 
     # --- from the watches
 

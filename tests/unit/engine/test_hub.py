@@ -10,7 +10,7 @@
 | a deploy's watch ends | the lane's head |
 | a Repository changes | itself, items under way or watched, the head; it comes or goes: all its items |
 | a Job | its item |
-| we stand by | nobody; we begin: everybody |
+| we stand by | nobody; who begins is given all there is |
 """
 
 from typing import Any
@@ -307,7 +307,8 @@ def test_who_begins_looks_at_everything_there_is(bench: Bench) -> None:
     bench.hub.stand_by()
     bench.given(item("a", "review"), item("b"), item("old", "done"), repositories=("shop", "cart"))
     bench.hub.job_seen(job("run-gone", "gone", ended=True, finalizer=True))
-    bench.hub.begin()
-    assert bench.woken() == {"shop", "cart", "a", "b", "old", "gone"}
+    found = bench.hub.begin()
+    assert {key.name for _, key in found} == {"shop", "cart", "a", "b", "old", "gone"}
+    assert len(found) == 6
     bench.hub.item_seen(item("b", "analysis"))
     assert bench.woken() == {"b"}
