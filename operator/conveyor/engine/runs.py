@@ -140,9 +140,13 @@ def untidy(item: WorkItem, jobs: list[JobRecord]) -> list[JobRecord]:
 
 
 async def tidy(world: World, jobs: list[JobRecord]) -> None:
-    """Let go of finished Jobs: the cluster removes them after a while."""
+    """Let go of finished Jobs: the cluster removes them after a while.
+
+    Before a finalizer goes the item itself is asked: by an old cache an effect's Job would be let go before its result
+    is stored, and its name be free for another.
+    """
     for job in jobs:
-        if job.deleted and await _is_waited_for(world, job):
+        if (job.has_finalizer or job.deleted) and await _is_waited_for(world, job):
             continue
         if job.has_finalizer:
             await world.cluster.release_job(job.key)
@@ -151,7 +155,7 @@ async def tidy(world: World, jobs: list[JobRecord]) -> None:
 
 
 async def _is_waited_for(world: World, job: JobRecord) -> bool:
-    """As the API server has it: a deleted Job is gone with our finalizer, whatever an older view of its item says."""
+    """As the API server has it: a Job's name is free without our finalizer, whatever an older view of its item says."""
     item = await world.cluster.get(Kind.WORKITEM, job.item) or {}
     waited_for = ((item.get("status") or {}).get("transition") or {}).get("job") or {}
     return bool(item.get("metadata", {}).get("uid") == job.item_uid and waited_for.get("name") == job.key.name)
