@@ -153,6 +153,17 @@ def opening() -> WorkItem:
     return told(item(Stage.DEVELOPMENT, transition=transition(Effect.OPEN_PULL_REQUEST)), "development>architecture")
 
 
+def building(effect: Effect = Effect.IMAGE) -> WorkItem:
+    recorded = TransitionJob(name=f"shop-et-17-{effect.value.lower()}-0123456789", uid="job-uid")
+    whole = item(Stage.DEPLOY_STAGING, transition=transition(effect, job=recorded))
+    return told(whole, "deploy-staging>development")
+
+
+def for_good(effect: Effect) -> WorkItem:
+    recorded = TransitionJob(name="shop-et-17-rollback-0", uid="job-uid") if effect == Effect.ROLLBACK else None
+    return told(item(Stage.DEPLOY, transition=transition(effect, job=recorded)), "deploy>done")
+
+
 def merging(phase: str = "Prepared") -> WorkItem:
     intent = transition(Effect.MERGE, phase=phase)
     return told(item(Stage.DEPLOY_STAGING, transition=intent), "deploy-staging>development")
@@ -165,6 +176,12 @@ ENDS: list[Row] = [
     ("a run that is gone", reviewed_now(), facts(run_job=MISSING), "-> development, run developer"),
     ("a run that has ended", reviewed_now(), facts(run_job=job()), "-> development, run developer"),
     ("a pull request about to be opened", opening(), facts(), "-> architecture, run architect"),
+    ("an image at work is stopped", building(), facts(effect_job=job(JobState.ACTIVE)), "StopEffect"),
+    ("an image that is gone", building(), facts(effect_job=MISSING), "-> development, run developer"),
+    ("staging at work is stopped", building(Effect.STAGING), facts(effect_job=job(JobState.ACTIVE)), "StopEffect"),
+    ("staging, unread", building(Effect.STAGING), facts(effect_job=UNKNOWN), "StopEffect"),
+    ("a ratchet under way", for_good(Effect.RATCHET), facts(), "Ratchet goes on"),
+    ("a rollback under way", for_good(Effect.ROLLBACK), facts(effect_job=job(JobState.ACTIVE)), "Rollback goes on"),
     ("a merge under way", merging(), facts(), "Merge goes on"),
     ("a merge that nobody can tell about", merging("Unknown"), facts(), "-> development, run developer"),
     ("a deploy under way", production(), facts(effect_job=job(JobState.ACTIVE)), "Production goes on"),
