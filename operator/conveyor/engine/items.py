@@ -25,6 +25,7 @@ from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
 from conveyor.engine.leases import Held, HeldBy, Owner, Unsure
+from conveyor.engine.newest import begins_in_region, is_newest
 from conveyor.engine.observe import Subject, observe
 from conveyor.engine.orphans import orphan
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
@@ -141,7 +142,7 @@ class ItemReconciler:
         return action
 
     async def _owned(self, case: Case, action: Action) -> Action:
-        """The action, with the Leases that it needs in our hands; else to wait for them."""
+        """The action, with the Leases that it needs in our hands; else to wait for them, or to look again."""
         owner = _owner(case.item)
         for name in sorted(needed(case.item, action, enabled=case.policy.transition_lease)):
             match await self._leases.take(name, owner):
@@ -156,6 +157,8 @@ class ItemReconciler:
                 case Unsure(reason):
                     text = f"Lease {name} cannot be taken now: {reason}"
                     return wait(case, WaitingReason.LEASE, text, on=("Repository", case.repository.name), after=1.0)
+        if begins_in_region(case, action) and not await is_newest(self._world, self._hub, case):
+            return Settle(case.status, after=SHORTEST_REST)
         return action
 
     async def _release(self, key: Key, case: Case) -> None:
