@@ -95,8 +95,8 @@ WAITING: Mapping[WaitingReason, Explanation] = {
         person=True,
     ),
     WaitingReason.MERGE: Explanation(
-        meaning="the merge is under way",
-        next_step="what the base branch has is read until the merge is proven",
+        meaning="the merge is under way, or the rebase before it",
+        next_step="the forge is read until it is proven",
         command=SHOW,
     ),
     WaitingReason.DEPLOY: Explanation(
@@ -141,7 +141,7 @@ STALLED: Mapping[str, Explanation] = {
         person=True,
     ),
     StalledReason.CI_SILENT: Explanation(
-        meaning="CI has not said a word about the commit within the time limit",
+        meaning="CI has not said what is waited for about the commit within the time limit",
         next_step="it goes on when a status arrives",
         command=_RETRY,
         person=True,
@@ -165,7 +165,7 @@ STALLED: Mapping[str, Explanation] = {
         person=True,
     ),
     StalledReason.BASE_MOVED: Explanation(
-        meaning="the base branch has commits that the branch lacks",
+        meaning="the base branch has commits that the branch lacks, and is not rebased on any more",
         next_step="it goes on when somebody pushes the branch with the newest base in it",
         command=_RETRY,
         person=True,
