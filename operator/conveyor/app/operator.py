@@ -30,6 +30,7 @@ from conveyor.engine.outcomes import Again, Outcome
 from conveyor.engine.poll import TrackerPoll
 from conveyor.engine.probing import Prober
 from conveyor.engine.queue_view import frozen_repositories, queue_view
+from conveyor.engine.reaper import Reaper
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.renewing import keep_leases
 from conveyor.engine.repositories import RepositoryReconciler
@@ -201,6 +202,8 @@ class Operator:
             "lag": watch_lag(self._lagged),
             "leases": self._once_leading(keep_leases(self._world, self._events, failed=self._part_failed)),
         }
+        reaper = Reaper(self._world, self._hub, failed=self._part_failed)
+        parts["reaper"] = self._once_leading(reaper.run(sleep=self._rest))
         if self._settings.reconcile_tracker_enabled:
             poll = TrackerPoll(self._world, self._hub, failed=self._part_failed)
             parts["poll"] = self._once_leading(poll.run(sleep=self._rest))

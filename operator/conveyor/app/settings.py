@@ -148,8 +148,8 @@ class Settings(BaseModel):
     """Seconds after a transition's last recorded intent or result at which its Lease is released by force, with an
     alert. A Repository with a longer timeout (+ 60 s) is not Ready. 7200 is twice the longest usual deploy."""
     retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
-    """Days for which an ended item is kept; one that others depend on is kept longer. 0: for ever. 30 covers a
-    month's questions and keeps the store small."""
+    """Days for which an ended item is kept; one that an item under way or waiting depends on, or whose deploy is being
+    watched, is kept longer. 0: for ever. 30 covers a month's questions and keeps the store small."""
 
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)] = ()
     """Hosts of forges, trackers and probes that may be talked to: `host`, `host:port` or `*`, separated by commas.
@@ -243,6 +243,7 @@ def engine_settings(settings: Settings, *, holder: str) -> EngineSettings:
         dependencies=settings.dependencies_enabled,
         premerge_rebase=settings.premerge_rebase_always,
         dependencies_source=settings.dependencies_source,
+        retention_days=settings.retention_days,
         events=settings.events_enabled,
         ingress_secret=settings.ingress_secret,
         default_agents=agents.by_role if agents is not None else {},

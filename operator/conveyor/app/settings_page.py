@@ -21,7 +21,6 @@ NOT_READ_YET = frozenset(
         "reconcile_enabled",
         "reconcile_skip_blocked_enabled",
         "grace_default_seconds",
-        "retention_days",
         "ingress_public_url",
     }
 )

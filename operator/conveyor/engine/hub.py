@@ -177,6 +177,10 @@ class Hub:
         if change.old.hints != change.new.hints:
             self._telemetry.fact_learned("Gitea", "webhook")
 
+    def look_at(self, item: Key) -> None:
+        """Something about it may have been missed."""
+        self._wake((Kind.WORKITEM, item))
+
     def lease_released(self, owner: Owner) -> None:
         """Items of the same repository may be waiting for it."""
         for record in self._cache.under_way(Key(owner.key.namespace, owner.repository)):

@@ -180,6 +180,15 @@ class Leases:
         written = await self.cluster.delete_lease(key, uid=found.uid, resource_version=found.resource_version)
         return isinstance(written, Won)
 
+    async def force(self, key: Key, found: LeaseRecord) -> bool:
+        """Take a Lease away from another, who may be alive, exactly as it was read; whether it is gone."""
+        if key in self._held:
+            return False
+        written = await self.cluster.delete_lease(key, uid=found.uid, resource_version=found.resource_version)
+        if isinstance(written, Won):
+            self.telemetry.lease_taken_over("Forced")
+        return isinstance(written, Won)
+
     async def force_release(self, owner: Owner, names: frozenset[str]) -> list[str]:
         """Take an item's Leases away from whoever holds them; the names of those that were there.
 

@@ -55,6 +55,12 @@ class ItemRecord:
     """Id of the ticket state we last set."""
     branch: str
     head_sha: str
+    entered: datetime
+    """When it came to its stage."""
+    job: str
+    """Name of the Job that its run or intent has created; empty: there is none yet."""
+    deadline: datetime | None
+    """When the intent on record is to be parked; None: there is none, or it is parked."""
     held: bool
     """Whether it stays, when deleted, until what it began has ended."""
     deleting: bool
@@ -186,6 +192,9 @@ def item_record(obj: JSONObject, *, dependencies_from: frozenset[str] = ALL_SOUR
         indicated=str(_dict(status, "tracker").get("indicatedState", "")),
         branch=str(status.get("branch", "")),
         head_sha=str(status.get("headSHA", "")),
+        entered=_time(status.get("stageEnteredTime")),
+        job=_created_job(status),
+        deadline=_deadline(_dict(status, "transition")),
         held=TRANSITION_FINALIZER in (obj["metadata"].get("finalizers") or []),
         deleting="deletionTimestamp" in obj["metadata"],
         hints=_hints(obj),
@@ -248,6 +257,16 @@ def _time(value: object) -> datetime:
         return datetime.fromisoformat(str(value))
     except ValueError:
         return EPOCH
+
+
+def _created_job(status: Mapping[str, Any]) -> str:
+    """The Job on record whose uid is known: it was there."""
+    found = (_dict(status, "activeRun"), _dict(_dict(status, "transition"), "job"))
+    return next((str(job.get("name", "")) for job in found if "uid" in job), "")
+
+
+def _deadline(transition: Mapping[str, Any]) -> datetime | None:
+    return _time(transition.get("deadlineTime")) if transition.get("phase") == "Prepared" else None
 
 
 def _watched_until(stage: Stage | None, monitor: Mapping[str, Any]) -> datetime | None:

@@ -38,6 +38,8 @@ class EngineSettings:
     """Where they do; empty: everywhere."""
     transition_lease_seconds: float = 60.0
     reaper_max_running_seconds: float = 7200.0
+    retention_days: int = 30
+    """How long an ended item is kept; 0: for ever."""
     events: bool = True
     ingress_secret: str = "conveyor-ingress-secrets"  # noqa: S105 - a name
     default_agents: Mapping[Role, Agent] = field(default_factory=dict)

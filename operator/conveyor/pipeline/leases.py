@@ -5,11 +5,15 @@ A Lease keeps a second actor from starting the same heavy work; it is not what m
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, Transition, WorkItemStatus
 from conveyor.pipeline.actions import Action, Amend, Apply, Settle
 
+SKEW = timedelta(minutes=5)
+"""How far the clocks of two processes may be apart."""
 REGION = frozenset({Effect.REBASE, Effect.IMAGE, Effect.STAGING, Effect.MERGE, Effect.RATCHET})
 """One item at a time per repository goes through these, from first to last."""
 
@@ -47,6 +51,23 @@ def kept(item: WorkItem, *, enabled: bool) -> frozenset[str]:
     if transition is not None and transition.phase == "Unknown" and transition.effect == Effect.MERGE:
         return _names(item, transition)
     return _of(item, item.status, enabled=enabled)
+
+
+def is_overdue(item: WorkItem | None, acquired: datetime | None, *, now: datetime, ceiling: float) -> bool:
+    """Whether a Lease is held longer than anything may take, counted from the last step on record.
+
+    `acquired` is a time of its holder's clock, so that skew is allowed for. A Lease that says nothing of it is not
+    overdue: it expires. Nothing is overdue before the deadline of the intent on record.
+    """
+    if acquired is None:
+        return False
+    steps, deadline = [acquired], acquired
+    if item is not None:
+        status, transition = item.status, item.status.transition
+        steps += [time for time in (status.stage_entered_time,) if time is not None]
+        steps += [gate.checked_time for gate in status.gates]
+        deadline = transition.deadline_time if transition is not None else acquired
+    return now > max(max(steps) + timedelta(seconds=ceiling), deadline) + SKEW
 
 
 def _of(item: WorkItem, status: WorkItemStatus, *, enabled: bool) -> frozenset[str]:

@@ -27,6 +27,7 @@ from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
 from conveyor.engine.poll import TrackerPoll
 from conveyor.engine.probing import Prober
+from conveyor.engine.reaper import Reaper
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.renewing import renew, sweep
 from conveyor.engine.repositories import RepositoryReconciler
@@ -48,6 +49,8 @@ SHOP = Key(NAMESPACE, "shop")
 STEPS = 5000
 RETRY_SECONDS = 5.0
 POLL_SECONDS = 30.0
+REAP_SECONDS = 300.0
+"""Longer than in earnest, for a day has many minutes."""
 TERMINAL = ("done", "cancelled")
 PROBES = "probes"
 """Beside the kinds, what is in line to be probed."""
@@ -126,7 +129,9 @@ class Process:
         self.indicator = Indicator(self.world, self.hub)
         self.poll = TrackerPoll(self.world, self.hub, failed=self.failed, clock=self.seconds)
         self.resync = Resync(rig.cluster, self.cache, self.hub, listed=lambda _: None, failed=self.failed)
+        self.reaper = Reaper(self.world, self.hub, failed=self.failed)
         self._next_poll = self.seconds()
+        self._next_reaping = self.seconds() + REAP_SECONDS
 
     def failed(self, error: BaseException) -> None:
         self.told.failures.append(error)
@@ -161,13 +166,18 @@ class Process:
         while self._queue and self._due.get(self._queue[0][2]) != self._queue[0][0]:
             heapq.heappop(self._queue)
         renewal = self._next_renewal if self.leases.all_held() else float("inf")
-        return min(self._queue[0][0] if self._queue else float("inf"), self._next_poll, renewal)
+        first = self._queue[0][0] if self._queue else float("inf")
+        return min(first, self._next_poll, self._next_reaping, renewal)
 
     async def step(self) -> None:
         """One pass over whatever is due first; several at once where there are more workers than one."""
         if self.leases.all_held() and self._next_renewal <= self.seconds():
             self._next_renewal = self.seconds() + RENEW_SECONDS
             await renew(self.world, self._events)
+            return
+        if self._next_reaping <= self.seconds():
+            self._next_reaping = self.seconds() + REAP_SECONDS
+            await self.reaper.round()
             return
         if self._next_poll <= self.seconds():
             self._next_poll = self.seconds() + POLL_SECONDS
@@ -309,7 +319,7 @@ class Rig:
         self._by_process = True
         try:
             await self.process.resync.once()
-            await sweep(self.process.world)
+            await sweep(self.process.world, EventRecorder(self.process.world))
         finally:
             self._by_process = False
         for key in self.cluster.store.keys(JOBS):
