@@ -100,7 +100,7 @@ WAITING: Mapping[WaitingReason, Explanation] = {
         command=SHOW,
     ),
     WaitingReason.DEPLOY: Explanation(
-        meaning="the production Job is at work, or about to start",
+        meaning="an image, staging, deploy or rollback Job is at work",
         next_step="its verdict is read when the Job has ended",
         command=_LOGS,
     ),
@@ -213,14 +213,14 @@ STALLED: Mapping[str, Explanation] = {
         person=True,
     ),
     StalledReason.DEPLOY_FAILED: Explanation(
-        meaning="the change is merged, and its deploy failed",
-        next_step="nothing: what is in production is a person's decision; the command deploys again",
+        meaning="the change is merged, its deploy failed, and it was rolled back",
+        next_step="nothing: a person decides; the command deploys again, rework begins anew",
         command=_RETRY,
         person=True,
     ),
     StalledReason.ROLLBACK_FAILED: Explanation(
-        meaning="the deploy failed, and so did going back",
-        next_step="nothing: look at production first",
+        meaning="the deploy failed, and going back failed or was not possible",
+        next_step="nothing: look at production first; the command goes back again, else deploys",
         command=_RETRY,
         person=True,
     ),
