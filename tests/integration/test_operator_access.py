@@ -72,6 +72,12 @@ async def test_role_is_enough_for_items(cluster: KubernetesCluster, namespace: s
     version, uid = made.object["metadata"]["resourceVersion"], made.object["metadata"]["uid"]
     written = await cluster.patch_status(Kind.WORKITEM, key, resource_version=version, status={"stage": "created"})
     assert isinstance(written, Won)
+    version = written.object["metadata"]["resourceVersion"]
+    for finalizers in (("conveyor.dev/transition",), ()):
+        held = await cluster.set_finalizers(Kind.WORKITEM, key, resource_version=version, finalizers=finalizers)
+        assert isinstance(held, Won)
+        assert tuple(held.object["metadata"].get("finalizers", ())) == finalizers
+        version = held.object["metadata"]["resourceVersion"]
     assert len(await cluster.list_all(Kind.WORKITEM)) == 1
     assert await cluster.list_all(Kind.REPOSITORY) == []
     await cluster.delete(Kind.WORKITEM, key, uid=uid)

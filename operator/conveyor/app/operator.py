@@ -105,6 +105,7 @@ class Operator:
         self._prober = Prober(self._world, probes, ask=self._watches.add, wake=self._queue.add)
         self._items = ItemReconciler(self._world, self._hub, slots, events, prober=self._prober)
         self._repositories = RepositoryReconciler(self._world, self._hub, mirror, events)
+        self._poll = TrackerPoll(self._world, self._hub, failed=self._part_failed)
         self._indicator = Indicator(self._world, self._hub)
         lease = Key(settings.own_namespace(), HEARTBEAT_LEASE)
         self._heartbeat = Heartbeat(self._cluster, lease, self._health, failed=self._part_failed)
@@ -205,8 +206,7 @@ class Operator:
         reaper = Reaper(self._world, self._hub, failed=self._part_failed)
         parts["reaper"] = self._once_leading(reaper.run(sleep=self._rest))
         if self._settings.reconcile_tracker_enabled:
-            poll = TrackerPoll(self._world, self._hub, failed=self._part_failed)
-            parts["poll"] = self._once_leading(poll.run(sleep=self._rest))
+            parts["poll"] = self._once_leading(self._poll.run(sleep=self._rest))
         return parts
 
     async def _once_synced(self, part: Coroutine[Any, Any, None]) -> None:
@@ -276,6 +276,7 @@ class Operator:
             self._world.cache,
             repository=repository,
             settings=self._world.settings,
+            sweep=self._poll.found if self._settings.reconcile_tracker_enabled else None,
             leases=self._world.leases.all_held(),
         )
 

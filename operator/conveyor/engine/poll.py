@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conveyor.api.names import item_name
 from conveyor.api.objects import API_VERSION, Repository
@@ -18,6 +18,7 @@ from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Unc
 from conveyor.engine.hub import Hub
 from conveyor.engine.lanes import read_repository
 from conveyor.engine.observe import state_map
+from conveyor.engine.queue_view import Sweep
 from conveyor.engine.records import RepositoryRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.facts import TicketSummary
@@ -53,6 +54,8 @@ class TrackerPoll:
         """`failed` is told of what must not happen; `clock` counts seconds and never goes back."""
         self._world, self._hub, self._failed, self._clock = world, hub, failed, clock
         self._projects: dict[Key, _Project] = {}
+        self.found = Sweep(enabled=True, interval=world.settings.reconcile_interval_seconds)
+        """What its rounds have come to since this process began."""
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """One project after the other, for ever; an interval passes between two rounds."""
@@ -66,6 +69,7 @@ class TrackerPoll:
             del self._projects[key]
         for record in records.values():
             await self._poll_safely(record)
+        self.found = replace(self.found, last_run_ts=self._world.now().timestamp())
 
     async def _poll_safely(self, record: RepositoryRecord) -> None:
         """One project that cannot be asked does not keep the others from being asked."""
@@ -111,10 +115,18 @@ class TrackerPoll:
         if not items and ticket.state_id in states.start_ids:
             await self._create(repository, tracker, ticket)
         for item in items:
-            if not item.terminal and ticket.state_id != item.indicated:
-                self._world.telemetry.fact_learned("Plane", "poll")
+            if item.terminal:
+                self.found = replace(self.found, skipped_terminal_total=self.found.skipped_terminal_total + 1)
+            elif ticket.state_id == item.indicated:
+                self.found = replace(self.found, deduped_total=self.found.deduped_total + 1)
+            else:
+                self._unblocked(item.key)
                 self._hub.ticket_changed(item.key)
         project.seen[ticket.id] = now
+
+    def _unblocked(self, item: Key) -> None:
+        self._world.telemetry.fact_learned("Plane", "poll")
+        self.found = replace(self.found, unblocked_total=self.found.unblocked_total + 1, last_unblocked=str(item))
 
     async def _create(self, repository: Repository, tracker: Tracker, ticket: TicketSummary) -> None:
         name = item_name(repository.name, ticket.key)
@@ -126,7 +138,7 @@ class TrackerPoll:
         url = whole.url if whole is not None else ""
         match await self._world.cluster.create(Kind.WORKITEM, manifest(repository, ticket, name=name, url=url)):
             case Won(stored):
-                self._world.telemetry.fact_learned("Plane", "poll")
+                self._unblocked(Key(repository.metadata.namespace, name))
                 self._hub.item_seen(stored)
             case Lost():
                 logger.info("a started ticket's item is there already", extra={"item": name, "ticket": ticket.key})

@@ -40,7 +40,7 @@ class Sweep:
     """namespace/name of the item that a round moved last."""
     skipped_terminal_total: int = 0
     deduped_total: int = 0
-    """Facts that a webhook had told already."""
+    """Tickets found changed that say nothing new: they show what we set."""
 
 
 @dataclass(frozen=True, slots=True)

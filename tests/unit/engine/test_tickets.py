@@ -253,3 +253,14 @@ async def test_rate_limit_parks_until_the_time_it_names(rig: Rig) -> None:
     rig.tracker.refusal = None
     await rig.run(until=61)
     assert items(rig) == ["shop-et-17"]
+
+
+async def test_what_the_rounds_have_come_to_is_counted(rig: Rig) -> None:
+    rig.tracker.add(17, "A cart", state="To Analyse")
+    await rig.run(until=120)
+    assert rig.process is not None
+    found = rig.process.poll.found
+    assert (found.enabled, found.interval, found.last_unblocked) == (True, 30.0, "team/shop-et-17")
+    assert found.unblocked_total == 1
+    assert found.deduped_total > 0
+    assert found.last_run_ts is not None
