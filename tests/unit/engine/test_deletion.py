@@ -16,7 +16,7 @@ import pytest
 from conveyor.api.annotations import RESULT_FINALIZER
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from tests.fakes.memory_store import JOBS, LEASES
-from tests.unit.engine.rig import NAMESPACE, TRACKER, Rig
+from tests.unit.engine.rig import DEPLOY, NAMESPACE, SHOP, TRACKER, Rig
 
 ITEM = Key(NAMESPACE, "shop-et-17")
 TICKET = "ticket-17"
@@ -30,10 +30,25 @@ def whole_way(**spec: Any) -> Rig:
     return rig
 
 
+def with_jobs() -> Rig:
+    """The same with image and staging."""
+    gates = {"approval": {"analysis": "Auto", "deploy": "Auto"}, "image": {"enabled": True, **PODS}}
+    return whole_way(gates=gates, staging=PODS)
+
+
+def failing() -> Rig:
+    """A deploy that fails, the freeze and the rollback after it; a person has to look at the rest."""
+    rig = whole_way(deploy=DEPLOY | {"rollbackTemplate": PODS["template"], "onFailure": "Hold"})
+    before = {"image": "registry.test/cart@sha256:" + "0" * 64, "sha": "b" * 40, "item": "before"}
+    rig.cluster.store.set_status(Kind.REPOSITORY, SHOP, {"production": before})
+    rig.crew.exits = {"Production": [1]}
+    return rig
+
+
 async def count_writes(begin: Callable[[], Rig]) -> int:
     rig = begin()
     await rig.run(until=600)
-    assert rig.is_ended(ITEM), rig.waiting(ITEM)
+    assert rig.is_ended(ITEM) or rig.condition(ITEM, "Stalled", Kind.WORKITEM)[0] == "True", rig.waiting(ITEM)
     return rig.writes
 
 
@@ -128,14 +143,23 @@ async def delete_after(begin: Callable[[], Rig], number: int, deaths: tuple[int,
     deleted.assert_ticket_is_told()
 
 
+WAYS = pytest.mark.parametrize("begin", [whole_way, with_jobs, failing])
+
+
 @AFTERWARDS
-async def test_item_deleted_now_and_then_on_its_way_leaves_nothing_behind(deaths: tuple[int, ...]) -> None:
-    for number in range(3, await count_writes(whole_way), 9):
-        await delete_after(whole_way, number, deaths)
+@WAYS
+async def test_item_deleted_now_and_then_on_its_way_leaves_nothing_behind(
+    begin: Callable[[], Rig], deaths: tuple[int, ...]
+) -> None:
+    for number in range(3, await count_writes(begin), 9):
+        await delete_after(begin, number, deaths)
 
 
 @pytest.mark.slow
 @AFTERWARDS
-async def test_item_deleted_after_any_write_of_its_way_leaves_nothing_behind(deaths: tuple[int, ...]) -> None:
-    for number in range(1, await count_writes(whole_way) + 1):
-        await delete_after(whole_way, number, deaths)
+@WAYS
+async def test_item_deleted_after_any_write_of_its_way_leaves_nothing_behind(
+    begin: Callable[[], Rig], deaths: tuple[int, ...]
+) -> None:
+    for number in range(1, await count_writes(begin) + 1):
+        await delete_after(begin, number, deaths)
