@@ -19,8 +19,8 @@ from tests.cluster.gitea import Gitea
 from tests.cluster.processes import temporary_directory
 from tests.faults.cases import Case, Result
 from tests.faults.lane import Servers
-from tests.faults.matrix import cases, shard
-from tests.faults.pool import Plan, Pool
+from tests.faults.matrix import cases, shard, together
+from tests.faults.pool import Group, Plan, Pool
 from tests.faults.project import accounts
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.table import Measured, page, summary
@@ -74,24 +74,22 @@ async def enumerate_faults(made: Servers, options: argparse.Namespace, store: St
         whole += cases(scenario, writes, events)
         for write in writes if options.list else ():
             print(f"{write.time - writes[0].time:7.2f} s  {write}")
-    chosen = [case for case in shard(whole, options.shard) if options.only in str(case)]
-    due = [case for case in chosen if store.results.get(str(case)) is None or not options.resume]
-    print(f"{len(whole)} cases, {len(chosen)} of them in this part, {len(due)} to be run", flush=True)
+    wanted = [case for case in whole if options.only in str(case) and str(case) not in store.results]
+    due = shard(together(wanted) if options.together else [(case,) for case in wanted], options.shard)
+    print(f"{len(whole)} cases, {sum(map(len, due))} to be run on the ways of {len(due)} items", flush=True)
     if not options.list:
         await _run(pool, due, store)
     return reference
 
 
-async def _run(pool: Pool, due: Sequence[Case], store: Store) -> None:
-    began, done = time.monotonic(), 0
+async def _run(pool: Pool, due: Sequence[Group], store: Store) -> None:
+    began, done, count = time.monotonic(), 0, sum(map(len, due))
 
     def told(case: Case, result: Result) -> None:
         nonlocal done
         done += 1
         store.add(result)
-        print(
-            f"{done:4}/{len(due)} {time.monotonic() - began:6.0f} s  {result.outcome:11} {result.seconds:5.1f} s", case
-        )
+        print(f"{done:4}/{count} {time.monotonic() - began:6.0f} s  {result.outcome:11} {result.seconds:5.1f} s", case)
         for finding in result.findings:
             print(f"       {finding}")
         sys.stdout.flush()
@@ -120,6 +118,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="the I-th of N parts")
     parser.add_argument("--resume", action="store_true", help="leave out what has a result already")
+    parser.add_argument("--together", action="store_true", help="several cases on each item's way: a quick look")
     parser.add_argument("--lanes", type=int, default=4, help="how many items are under way at once")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has this text in it")
     parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))

@@ -1,9 +1,9 @@
-"""One case: one item from admission to its end with one thing that goes wrong on the way, and what came of it."""
+"""A case is one thing that goes wrong on an item's way from admission to its end, and what came of it."""
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tests.faults.agents import Work
@@ -37,6 +37,11 @@ class Case:
     target: Target | StaleTarget | None = None
     fault: Fault | Stale | None = None
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is about what the operator hears, and not about what it writes."""
+        return isinstance(self.target, StaleTarget)
+
     def __str__(self) -> str:
         return f"{self.scenario} | {self.target or 'nothing'} | {self.fault or 'no fault'}"
 
@@ -58,14 +63,14 @@ class Result:
         return asdict(self)
 
 
-async def run(lane: Lane, case: Case, scenario: Scenario) -> tuple[Result, list[Write]]:
-    """The case's result, and the writes that went past."""
+async def run(lane: Lane, group: Sequence[Case], scenario: Scenario) -> tuple[list[Result], list[Write]]:
+    """One item, on whose way all of these happen; a result for each, and the writes that went past."""
     name = f"c{next(_numbers)}"
     before = await asyncio.to_thread(lane.project.look)
     work = Work(lane.project, beside=scenario.beside)
     crashes, offset = lane.crashes, lane.log.stat().st_size
     lane.audit.offences.clear()
-    _arm(lane, case)
+    _arm(lane, group)
     await lane.begin(name, work)
     took = await lane.until(lambda: not any(unfinished(lane.audit, name)), LIMIT_SECONDS)
     await _afterwards(lane, name)
@@ -78,32 +83,32 @@ async def run(lane: Lane, case: Case, scenario: Scenario) -> tuple[Result, list[
         log=lane.log.read_bytes()[offset:].decode(errors="replace"),
     )
     wrong = list(findings(evidence, scenario.expected))
-    writes = lane.desk.writes
-    fired = lane.desk.fired + lane.watches.fired
-    lane.seen = dict(lane.watches.events)
-    _disarm(lane)
+    reached = [case for case in group if _happened(lane, case)]
+    writes, lane.seen = lane.desk.writes, dict(lane.watches.events)
+    _arm(lane, ())
     if not await lane.remove(name):
         wrong.append("half: the item cannot be deleted")
-    outcome = "failed" if wrong else "ok" if fired or case.fault is None else "not reached"
     log = evidence.log[-6000:] if wrong else ""
-    return Result(str(case), outcome, round(took, 2), lane.crashes - crashes, len(writes), wrong, log), writes
+    whole = Result("", "failed" if wrong else "ok", round(took, 2), lane.crashes - crashes, len(writes), wrong, log)
+    missed = replace(whole, outcome="failed" if wrong else "not reached")
+    return [replace(whole if case in reached else missed, case=str(case)) for case in group], writes
 
 
-def _arm(lane: Lane, case: Case) -> None:
-    match case.target, case.fault:
-        case StaleTarget() as target, _:
-            lane.watches.begin(target)
-            lane.desk.begin()
-        case Target() as target, Fault() as fault:
-            lane.desk.begin(target, fault)
-            lane.watches.begin()
+def _arm(lane: Lane, group: Sequence[Case]) -> None:
+    """What happens to the next item; nothing, of an empty group."""
+    targets = {case.target: case.fault for case in group}
+    lane.watches.begin(next((target for target in targets if isinstance(target, StaleTarget)), None))
+    lane.desk.begin({at: fault for at, fault in targets.items() if isinstance(at, Target) and isinstance(fault, Fault)})
+
+
+def _happened(lane: Lane, case: Case) -> bool:
+    match case.target:
+        case Target() as target:
+            return lane.desk.fired(target)
+        case StaleTarget():
+            return lane.watches.fired > 0
         case _:
-            _disarm(lane)
-
-
-def _disarm(lane: Lane) -> None:
-    lane.desk.begin()
-    lane.watches.begin()
+            return True
 
 
 async def _afterwards(lane: Lane, name: str) -> None:

@@ -31,5 +31,5 @@ def chosen(request: pytest.FixtureRequest) -> Iterator[Case]:
 def results(request: pytest.FixtureRequest, fault_servers: Servers) -> Mapping[Case, Result]:
     found: dict[Case, Result] = {}
     pool = Pool(fault_servers, Plan(SCENARIOS))
-    asyncio.run(pool.run(dict.fromkeys(chosen(request)), found.__setitem__))
+    asyncio.run(pool.run([(case,) for case in dict.fromkeys(chosen(request))], found.__setitem__))
     return found

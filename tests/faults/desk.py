@@ -2,11 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from tests.faults.calls import Call, Names, offence
-from tests.faults.faults import Fault, Target
+from tests.faults.faults import EVERY, Fault, Target
 
 
 @dataclass
@@ -37,20 +37,19 @@ class Desk:
         self.writes: list[Write] = []
         self.offences: list[str] = []
         self._names, self._counted = Names(), Counter[str]()
-        self._target, self._fault = Target(), Fault.DROP_ANSWER
+        self._plan: Mapping[Target, Fault] = {}
         self._held: list[tuple[Write, Send]] = []
 
-    def begin(self, target: Target | None = None, fault: Fault | None = None) -> None:
-        """A new case: what went past before is forgotten, requests held back included."""
+    def begin(self, plan: Mapping[Target, Fault]) -> None:
+        """A new item: what went past before is forgotten, requests held back included."""
         self.writes, self.offences, self._held = [], [], []
         self._counted.clear()
-        self._target = target or Target()
-        self._fault = fault or Fault.DROP_ANSWER
+        self._plan = plan
 
-    @property
-    def fired(self) -> int:
-        """How often the fault has happened."""
-        return sum(1 for write in self.writes if write.fault is not None)
+    def fired(self, target: Target) -> bool:
+        """Whether its fault has happened."""
+        mine = (write for write in self.writes if target.every or (write.name, write.nth) == (target.write, target.nth))
+        return any(write.fault is not None for write in mine)
 
     def saw(self, call: Call) -> None:
         found = offence(call)
@@ -62,15 +61,9 @@ class Desk:
         name = self._names.of(call)
         self._counted[name] += 1
         write = Write(name, self._counted[name])
-        if self._wanted(write):
-            write.fault = self._fault
+        write.fault = self._plan.get(Target(name, write.nth)) or (self._plan.get(EVERY) if write.nth == 1 else None)
         self.writes.append(write)
         return write
-
-    def _wanted(self, write: Write) -> bool:
-        if self._target.every:
-            return write.nth == 1
-        return (write.name, write.nth) == (self._target.write, self._target.nth)
 
     # --- requests that arrive late
 

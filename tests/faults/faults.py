@@ -56,6 +56,9 @@ class Target:
         return self.write if self.nth == 1 else f"{self.write} ({self.nth})"
 
 
+EVERY = Target(every=True)
+
+
 class Stale(StrEnum):
     """What can go wrong with what the operator hears of changes."""
 

@@ -1,11 +1,14 @@
 """The audit's rules find what they forbid, and are silent about the way that items go."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from conveyor.api.stages import EDGES as PRODUCT_EDGES
 from tests.faults.calls import Call, counts, offence
+from tests.faults.desk import Write
+from tests.faults.matrix import SPACING, cases, together
 from tests.faults.rules import EDGES, item_offences, repository_offences
 
 Object = dict[str, Any]
@@ -127,3 +130,13 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/x/leases"
 )
 def test_writes_are_counted_but_not_those_of_the_process_itself(call: Call, wanted: bool) -> None:
     assert counts(call) is wanted
+
+
+def test_cases_together_are_the_same_cases_with_three_writes_between_two_of_them() -> None:
+    writes = [Write(f"write {number}", 1) for number in range(11)]
+    whole = list(cases("way", writes, {"jobs": 4}))
+    groups = together(whole)
+    assert sorted(str(case) for group in groups for case in group) == sorted(map(str, whole))
+    numbers = {str(write): number for number, write in enumerate(writes)}
+    places = [[numbers[str(case.target)] for case in group] for group in groups if len(group) > 1]
+    assert {later - earlier for group in places for earlier, later in pairwise(group)} == {SPACING}

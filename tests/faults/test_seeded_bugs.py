@@ -80,7 +80,7 @@ def found(fault_servers: Servers) -> Mapping[str, Result]:
 
     async def run(name: str, bug: Bug) -> None:
         pool = Pool(fault_servers, Plan(SCENARIOS, lanes=1, patch=bug.code))
-        await pool.run([bug.case], lambda _, result: results.__setitem__(name, result))
+        await pool.run([(bug.case,)], lambda _, result: results.__setitem__(name, result))
 
     async def run_all() -> None:
         async with asyncio.TaskGroup() as group:
