@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.faults.cases import Scenario
 from tests.faults.judge import Expected
+from tests.faults.project import Project
 
 AUTO = {"approval": {"analysis": "Auto", "deploy": "Auto"}}
 
@@ -20,4 +21,12 @@ PLAIN = Scenario(
 )
 """Branch, five runs, pull request, merge, production."""
 
-SCENARIOS = {scenario.name: scenario for scenario in (PLAIN,)}
+MOVED = Scenario(
+    name="moved",
+    spec={**PLAIN.spec, "gates": {**AUTO, "coverage": {"enabled": True}}},
+    beside={"tester": Project.move_main},
+    expected=Expected(commits=("Other work", *Expected().commits), moves=2),
+)
+"""The same, but others were faster: rebase and test again; and the coverage mark is raised."""
+
+SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, MOVED)}
