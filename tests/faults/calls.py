@@ -13,6 +13,8 @@ Object = dict[str, Any]
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 HEARTBEAT = re.compile(r"/leases(/(?!transition-|merge-)[^/]+)?$")
 """Leases of the process itself: the watch's heartbeat, leadership. Those that own side effects are counted."""
+RENEW = "renew"
+"""What a Lease's holder does every ten seconds: how often it comes up is a matter of the machine's speed."""
 _STATUS = re.compile(r"/(workitems|repositories)/[^/]+/status$")
 _RESOURCE = re.compile(r"^/(?:api/v1|apis/[^/]+/[^/]+)/namespaces/[^/]+/(?P<resource>[a-z]+)(?:/(?P<name>[^/]+))?")
 _FORGE = re.compile(r"^/api/v1/repos/[^/]+/[^/]+/(?P<what>.+)$")
@@ -83,16 +85,17 @@ class Names:
     def __init__(self) -> None:
         self._jobs: dict[str, str] = {}
         self._role = "nobody"
+        self._holders: dict[str, str] = {}
 
     def of(self, call: Call) -> str:
         match call.resource:
             case "workitems" | "repositories" as resource:
                 kind = {"workitems": "item", "repositories": "repository"}[resource]
-                return f"{kind}: {self._status_change(call) if call.path.endswith('/status') else call.method.lower()}"
+                return f"{kind}: {self._status_change(call) if call.path.endswith('/status') else _other_change(call)}"
             case "jobs":
                 return self._job(call)
             case "leases":
-                return _lease(call)
+                return self._lease(call)
             case "":
                 return _forge_write(call)
             case other:
@@ -114,6 +117,14 @@ class Names:
             return [f"uid of the {self._role}'s run"]
         self._role = run["role"]
         return [f"run of the {self._role}"]
+
+    def _lease(self, call: Call) -> str:
+        body = call.json
+        name = str(body.get("metadata", {}).get("name") or call.path.rsplit("/", 1)[-1])
+        holder, before = str((body.get("spec") or {}).get("holderIdentity") or ""), self._holders.get(name)
+        self._holders[name] = holder
+        doing = {"POST": "take", "DELETE": "delete"}.get(call.method, "take over" if holder else "release")
+        return f"Lease {name.split('-', maxsplit=1)[0]}: {RENEW if holder and holder == before else doing}"
 
     def _job(self, call: Call) -> str:
         metadata = call.json.get("metadata", {})
@@ -152,12 +163,9 @@ def _waiting(status: Object) -> list[str]:
     return [f"waits for {reason}"] if reason else []
 
 
-def _lease(call: Call) -> str:
-    body = call.json
-    name = str(body.get("metadata", {}).get("name") or call.path.rsplit("/", 1)[-1])
-    holder = (body.get("spec") or {}).get("holderIdentity", "same")
-    doing = {"POST": "take", "DELETE": "delete"}.get(call.method, "keep" if holder == "same" else "take over")
-    return f"Lease {name.split('-', maxsplit=1)[0]}: {doing if holder else 'release'}"
+def _other_change(call: Call) -> str:
+    finalizers = call.json.get("metadata", {}).get("finalizers")
+    return call.method.lower() if finalizers is None else "finalizer on" if finalizers else "finalizer off"
 
 
 def _forge_write(call: Call) -> str:

@@ -15,7 +15,7 @@ from tests.faults.project import Project
 from tests.faults.stale import StaleTarget
 
 LIMIT_SECONDS, MORE_SECONDS = 180.0, 20.0
-"""Until an item must have come to its end, and how much more for each case on its way. An idle machine needs a tenth."""
+"""Until an item must have come to its end, and how much more for each case. An idle machine needs a tenth."""
 QUIET_SECONDS, LATE_SECONDS = 0.3, 2.0
 """How long it is watched afterwards, without and with a request that arrived after the end."""
 _numbers = itertools.count(1)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.faults.calls import Call, Names, offence
+from tests.faults.calls import RENEW, Call, Names, offence
 from tests.faults.faults import EVERY, Fault, Target
 
 
@@ -57,8 +57,13 @@ class Desk:
             self.offences.append(found)
 
     def next(self, call: Call) -> Write:
-        """Counted before anything happens to it: the operator that starts anew after a crash meets the next number."""
+        """Counted before anything happens to it: the operator that starts anew after a crash meets the next number.
+
+        A renewal is let pass without being counted.
+        """
         name = self._names.of(call)
+        if name.endswith(RENEW):
+            return Write(name, 0)
         self._counted[name] += 1
         write = Write(name, self._counted[name])
         write.fault = self._plan.get(Target(name, write.nth)) or (self._plan.get(EVERY) if write.nth == 1 else None)

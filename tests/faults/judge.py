@@ -61,6 +61,9 @@ def unfinished(audit: Audit, name: str) -> Iterator[str]:
         yield f"intent {status['transition']['effect']} is still on record"
     if status.get("activeRun"):
         yield f"run {status['activeRun']['name']} is still on record"
+    story = audit.items.get(name)
+    if story is not None and story.now["metadata"].get("finalizers"):
+        yield f"the item is still held by {', '.join(story.now['metadata']['finalizers'])}"
     for job in audit.jobs.get(name, []):
         if FINALIZER in (job["metadata"].get("finalizers") or []):
             yield f"Job {job['metadata']['name']} is still held by our finalizer"

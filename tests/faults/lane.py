@@ -142,7 +142,8 @@ class Lane:
         await self._create("Repository", "repositories", REPOSITORY, spec | rest)
         await self.until(lambda: self.audit.ready(REPOSITORY) == "True", READY_SECONDS)
         if self.audit.ready(REPOSITORY) != "True":
-            raise NotReadyError(f"the Repository after {READY_SECONDS:.0f} s: {self.audit.ready(REPOSITORY)}")
+            said = "\n".join(self.log.read_text().splitlines()[-15:])
+            raise NotReadyError(f"the Repository, in {READY_SECONDS:.0f} s: {self.audit.ready(REPOSITORY)}\n{said}")
 
     async def _until_service_account(self) -> None:
         async with asyncio.timeout(READY_SECONDS):
