@@ -32,7 +32,7 @@ def cases(scenario: str, writes: Sequence[Write], events: Mapping[str, int]) -> 
 def together(whole: Sequence[Case]) -> list[tuple[Case, ...]]:
     """The same in far fewer items: on each one's way every fourth write goes wrong, each in another way.
 
-    All pairs of write and fault come up once; what is not about one write stays alone.
+    All pairs of write and fault come up once; what is not about one write stays alone, and what is known to go wrong.
     """
     alone = [(case,) for case in whole if not _is_single(case)]
     groups: list[tuple[Case, ...]] = []
@@ -52,7 +52,7 @@ def _spaced(whole: Sequence[Case]) -> Iterator[tuple[Case, ...]]:
 
 
 def _is_single(case: Case) -> bool:
-    return isinstance(case.target, Target) and not case.target.every
+    return isinstance(case.target, Target) and not case.target.every and case.limit is None
 
 
 def shard(whole: Sequence[T], part: str) -> list[T]:

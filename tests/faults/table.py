@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from tests.faults.cases import Result
 from tests.faults.faults import Fault, Stale
+from tests.faults.limits import LIMITS
 
-OUTCOMES = ("ok", "not reached", "failed", "broken")
+OUTCOMES = ("ok", "not reached", "known limit", "failed", "broken")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Measured:
 
 
 def page(results: Sequence[Result], measured: Measured) -> str:
-    parts = [_summary(results, measured), _failures(results)]
+    parts = [_summary(results, measured), _failures(results), _limits()]
     for scenario in measured.reference:
         parts += [_writes(scenario, _of(results, scenario)), _watches(scenario, _of(results, scenario))]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -33,7 +34,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def _kinds(results: Iterable[Result]) -> str:
-    found = [finding for result in results for finding in result.findings]
+    found = [finding for result in results if result.outcome != "known limit" for finding in result.findings]
     kinds = {"double": "double effects", "half": "half states"}
     return ", ".join(f"{sum(1 for line in found if line.startswith(kind))} {name}" for kind, name in kinds.items())
 
@@ -57,10 +58,13 @@ def _summary(results: Sequence[Result], measured: Measured) -> str:
 
 def _failures(results: Sequence[Result]) -> str:
     wrong = [result for result in results if result.outcome in ("failed", "broken")]
-    if not wrong:
-        return ""
     lines = [f"- `{result.case}`: {_escaped('; '.join(result.findings))[:600]}" for result in wrong]
-    return "## What went wrong\n\n" + "\n".join(lines)
+    return "## What went wrong\n\n" + "\n".join(lines) if lines else ""
+
+
+def _limits() -> str:
+    lines = [f"- {write}, {fault.value}: {limit.why}" for (write, fault), limit in LIMITS.items()]
+    return "## Known limits\n\n" + "\n".join(lines) if lines else ""
 
 
 def _writes(scenario: str, results: Sequence[Result]) -> str:
@@ -95,7 +99,9 @@ def _watches(scenario: str, results: Sequence[Result]) -> str:
 def _cell(result: Result | None) -> str:
     if result is None:
         return ""
-    return {"ok": f"{result.seconds:.0f}", "not reached": "–"}.get(result.outcome, f"**{result.outcome}**")
+    return {"ok": f"{result.seconds:.0f}", "not reached": "–", "known limit": "limit"}.get(
+        result.outcome, f"**{result.outcome}**"
+    )
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -1,10 +1,10 @@
 """The writes at the heart of an item's way, each with the faults that hurt most; `scripts/faults` does all of them.
 
-| write | | fault |
-|---|---|---|
-| intent | of merge and of production | killed after it |
-| effect | the merge itself, the Job itself | its answer lost, or 500 though it was carried out |
-| result | of both | carried out twice; arriving when another operator is at work |
+| write, of merge and of production | fault |
+|---|---|
+| intent | killed after it, answer lost, carried out twice, arriving while a successor is at work |
+| effect: the merge itself, the Job itself | the same, and 500 though it was carried out |
+| result | killed after it, 500 though it was carried out, arriving while a successor is at work |
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,18 @@ from tests.faults.scenarios import PLAIN
 
 pytestmark = pytest.mark.slow
 
-WRITES = (
-    "item: intent Merge",
-    "forge: POST pulls/n/merge fast-forward-only",
-    "item: to deploy, intent ends",
-    "item: intent Production",
-    "Job Production: create",
-    "item: to done, intent ends",
-)
-FAULTS = (Fault.KILL_AFTER, Fault.DROP_ANSWER, Fault.ERROR_APPLIED, Fault.REPEAT_SECOND, Fault.LATE_IN_THE_RACE)
-CASES = [Case(PLAIN.name, Target(write), fault) for write in WRITES for fault in FAULTS]
+INTENT = (Fault.KILL_AFTER, Fault.DROP_ANSWER, Fault.REPEAT_SECOND, Fault.LATE_IN_THE_RACE)
+EFFECT = (Fault.KILL_AFTER, Fault.DROP_ANSWER, Fault.ERROR_APPLIED, Fault.REPEAT_SECOND, Fault.LATE_IN_THE_RACE)
+RESULT = (Fault.KILL_AFTER, Fault.ERROR_APPLIED, Fault.LATE)
+HEART = {
+    "item: intent Merge": INTENT,
+    "forge: POST pulls/n/merge fast-forward-only": EFFECT,
+    "item: to deploy, intent ends": RESULT,
+    "item: intent Production": INTENT,
+    "Job Production: create": EFFECT,
+    "item: to done, intent ends": RESULT,
+}
+CASES = [Case(PLAIN.name, Target(write), fault) for write, faults in HEART.items() for fault in faults]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.target}-{case.fault}".replace(" ", "_"))
