@@ -22,7 +22,7 @@ from tests.faults.lane import Servers
 from tests.faults.matrix import cases, shard, together
 from tests.faults.pool import Group, Plan, Pool
 from tests.faults.project import accounts
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import ALL, SCENARIOS
 from tests.faults.table import Measured, page, summary
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ async def enumerate_faults(made: Servers, options: argparse.Namespace, store: St
         if result.outcome != "ok":
             raise SystemExit(f"the undisturbed way {scenario} went wrong: {'; '.join(result.findings)}\n{result.log}")
         reference[scenario] = result.seconds
-        whole += cases(scenario, writes, events)
+        whole += cases(scenario, writes, events, since=SCENARIOS[scenario].since)
         for write in writes if options.list else ():
             print(f"{write.time - writes[0].time:7.2f} s  {write}")
     wanted = [case for case in whole if options.only in str(case) and str(case) not in store.results]
@@ -121,7 +121,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--together", action="store_true", help="several cases on each item's way: a quick look")
     parser.add_argument("--lanes", type=int, default=4, help="how many items are under way at once")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has this text in it")
-    parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
+    parser.add_argument("--scenario", nargs="+", default=ALL, choices=list(SCENARIOS))
     parser.add_argument("--list", action="store_true", help="print the writes of the reference run and end")
     parser.add_argument("--patch", default="", metavar="CODE", help="run this in each operator first: a seeded bug")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of results, one JSON object per line")

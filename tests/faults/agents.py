@@ -18,6 +18,7 @@ from tests.faults.project import Project
 
 Object = dict[str, Any]
 TASK, RUN_TOKEN = "conveyor.dev/task", "conveyor.dev/run-token"
+COVERAGE = 80.0
 IMAGE = "registry.example/shop@sha256:" + "1" * 64
 
 
@@ -73,7 +74,7 @@ class Agents(ScriptedNode):
             file.write(f"{env['CONVEYOR_WORKITEM']} {what} {sha} {env['CONVEYOR_TRANSITION_ID']}\n")
         failed = what in work.failing
         answer = {"conveyor": 1, "verdict": "fail" if failed else "pass", "summary": f"{what} of {sha[:10]}"}
-        answer |= {"image": IMAGE} if what == "Image" else {"revision": sha[:10]}
+        answer |= {"image": IMAGE} if what == "Image" else {"revision": sha[:10], "image": IMAGE}
         return Outcome(message=json.dumps(answer), exit_code=1 if failed else 0)
 
 
@@ -89,7 +90,7 @@ def _agent(pod: Pod, work: Work) -> Outcome:
     answer = {"conveyor": 1, "uid": task["uid"], "run": task["run"], "token": annotations[RUN_TOKEN]}
     answer |= {"verdict": "pass", "summary": f"the {task['role']} is done", "sha": head}
     if task["role"] == "tester":
-        answer["coverage"] = 80.0
+        answer["coverage"] = COVERAGE
     return Outcome(message=json.dumps(answer))
 
 

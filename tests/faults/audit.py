@@ -21,6 +21,8 @@ PATHS = {
     "jobs": "/apis/batch/v1/namespaces/{}/{}",
     "leases": "/apis/coordination.k8s.io/v1/namespaces/{}/{}",
 }
+REPOSITORY = "shop"
+"""The one Repository of a lane."""
 OF_THE_PROCESS = ("transition-", "merge-")
 """Leases with other names are the process's own."""
 
@@ -164,9 +166,14 @@ class Audit:
     def is_gone(self, item: str) -> bool:
         return item in self.items and self.items[item].gone
 
-    def ready(self, repository: str) -> str:
+    def repository(self, name: str = REPOSITORY) -> Object:
+        """Its status."""
+        found: Object = self.repositories.get(name, {}).get("status") or {}
+        return found
+
+    def ready(self, name: str = REPOSITORY) -> str:
         """Its condition Ready: "True", or why not."""
-        conditions = (self.repositories.get(repository, {}).get("status") or {}).get("conditions", [])
+        conditions = self.repository(name).get("conditions", [])
         found: Object = next((one for one in conditions if one["type"] == "Ready"), {})
         if found.get("status") == "True":
             return "True"

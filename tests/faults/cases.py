@@ -30,6 +30,12 @@ class Scenario:
     spec: Mapping[str, Any]
     expected: Expected
     beside: Mapping[str, Callable[[Project], None]] = field(default_factory=dict)
+    failing: frozenset[str] = frozenset()
+    """Effect Jobs that end with an error."""
+    before: "Scenario | None" = None
+    """What an item of the lane has to have gone through first, undisturbed."""
+    since: str = ""
+    """The first write that is disturbed; those before it are another scenario's."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,14 @@ async def run(lane: Lane, group: Sequence[Case], scenario: Scenario) -> tuple[li
     """One item, on whose way all of these happen; a result for each, and the writes that went past."""
     name = f"c{next(_numbers)}"
     before = await asyncio.to_thread(lane.project.look)
-    work = Work(lane.project, beside=scenario.beside)
+    work = Work(lane.project, beside=scenario.beside, failing=scenario.failing)
     crashes, offset = lane.crashes, lane.log.stat().st_size
     lane.audit.offences.clear()
     _arm(lane, group)
     await lane.begin(name, work)
-    took = await lane.until(lambda: not any(unfinished(lane.audit, name)), LIMIT_SECONDS + MORE_SECONDS * len(group))
-    await _afterwards(lane, name)
+    limit = LIMIT_SECONDS + MORE_SECONDS * len(group)
+    took = await lane.until(lambda: not any(unfinished(lane.audit, name, scenario.expected)), limit)
+    await _afterwards(lane, lambda: not any(unfinished(lane.audit, name, scenario.expected)))
     evidence = Evidence(
         audit=lane.audit,
         name=name,
@@ -94,6 +101,8 @@ async def run(lane: Lane, group: Sequence[Case], scenario: Scenario) -> tuple[li
     _arm(lane, ())
     if not await lane.remove(name):
         wrong.append("half: the item cannot be deleted")
+    if scenario.expected.stalled:
+        await lane.unfreeze()
     log = evidence.log[-6000:] if wrong else ""
     outcome = "ok" if not wrong else "known limit" if _is_known(group, wrong) else "failed"
     whole = Result("", outcome, round(took, 2), lane.crashes - crashes, len(writes), wrong, log)
@@ -123,8 +132,8 @@ def _happened(lane: Lane, case: Case) -> bool:
             return True
 
 
-async def _afterwards(lane: Lane, name: str) -> None:
+async def _afterwards(lane: Lane, is_over: Callable[[], bool]) -> None:
     """What was held back arrives; then nothing more may happen, and what does is to be over again."""
     late = await lane.desk.at_the_end()
     await asyncio.sleep(LATE_SECONDS if late else QUIET_SECONDS)
-    await lane.until(lambda: not any(unfinished(lane.audit, name)), 2.0)
+    await lane.until(is_over, 2.0)

@@ -35,6 +35,12 @@ class Expected:
     moves: int = 1
     """How often main was put somewhere."""
     stages: tuple[str, ...] = WAY
+    stalled: str = ""
+    """Why it stays where it is, for a person to decide; "" for an item that is done."""
+    coverage: float | None = None
+    """The mark that the Repository has afterwards, of this item's merge."""
+    deployed: bool = True
+    """Whether this item's commit is what is on record as in production; else it is what was there before."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,20 @@ class Evidence:
     log: str = ""
 
 
-def unfinished(audit: Audit, name: str) -> Iterator[str]:
+def unfinished(audit: Audit, name: str, expected: Expected) -> Iterator[str]:
     """What is still under way or was left over; nothing, once the item has come to its end."""
     status = audit.status(name)
-    if status.get("stage") != "done":
+    if (status.get("stage"), _stalled(status)) != (expected.stages[-1], expected.stalled):
         waiting = status.get("waiting") or {}
         yield f"the item is in {status.get('stage')}: {waiting.get('reason', '')} {waiting.get('message', '')}".strip()
+    if (status.get("monitor") or {}).get("verdict") == "Watching":
+        yield "the deploy is still being watched"
     if status.get("transition"):
         yield f"intent {status['transition']['effect']} is still on record"
     if status.get("activeRun"):
         yield f"run {status['activeRun']['name']} is still on record"
     story = audit.items.get(name)
-    if story is not None and story.now["metadata"].get("finalizers"):
+    if story is not None and not expected.stalled and story.now["metadata"].get("finalizers"):
         yield f"the item is still held by {', '.join(story.now['metadata']['finalizers'])}"
     for job in audit.jobs.get(name, []):
         if FINALIZER in (job["metadata"].get("finalizers") or []):
@@ -73,13 +81,25 @@ def unfinished(audit: Audit, name: str) -> Iterator[str]:
         yield f"Lease {lease}"
 
 
+def _stalled(status: Object) -> str:
+    return next(
+        (
+            one["reason"]
+            for one in status.get("conditions") or []
+            if one["type"] == "Stalled" and one["status"] == "True"
+        ),
+        "",
+    )
+
+
 def findings(evidence: Evidence, expected: Expected) -> Iterator[str]:
     """What is wrong, one line each; none for a case that went as it should."""
-    for line in unfinished(evidence.audit, evidence.name):
+    for line in unfinished(evidence.audit, evidence.name, expected):
         yield f"half: {line}"
     yield from _rules(evidence)
     yield from _jobs(evidence, expected)
     yield from _forge(evidence, expected)
+    yield from _repository(evidence, expected)
     yield from errors(evidence.log)
 
 
@@ -127,6 +147,22 @@ def _forge(evidence: Evidence, expected: Expected) -> Iterator[str]:
     story = evidence.audit.items.get(evidence.name)
     if story is not None and tuple(story.stages) != expected.stages:
         yield f"lost: it went by {', '.join(story.stages)}"
+
+
+def _repository(evidence: Evidence, expected: Expected) -> Iterator[str]:
+    """What the effects have left on the Repository's record."""
+    status, merged = evidence.audit.repository(), evidence.audit.status(evidence.name).get("mergeSHA")
+    production = status.get("production") or {}
+    if expected.deployed and (production.get("item"), production.get("sha")) != (evidence.name, merged):
+        yield f"lost: in production is said to be {production}, wanted {merged} of {evidence.name}"
+    if not expected.deployed and production.get("item") == evidence.name:
+        yield f"lost: in production is said to be {production}, which was rolled back"
+    mark = status.get("coverage") or {}
+    if expected.coverage is not None and (mark.get("percent"), mark.get("sha")) != (expected.coverage, merged):
+        yield f"lost: the coverage mark is {mark}, wanted {expected.coverage} of {merged}"
+    standing = [freeze for freeze in status.get("freezes") or [] if not freeze.get("clearedTime")]
+    if [freeze["item"] for freeze in standing] != ([evidence.name] if expected.stalled else []):
+        yield f"{'double' if standing else 'lost'}: automatic freezes {standing}"
 
 
 def errors(log: str) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +15,10 @@ import yaml
 
 from conveyor.api.stages import Role
 from tests.cluster import kubeconfig as kubeconfigs
-from tests.cluster.api import ApiError, AsyncKube
+from tests.cluster.api import MERGE, ApiError, AsyncKube
 from tests.cluster.gitea import Gitea
 from tests.faults.agents import Agents, Work
-from tests.faults.audit import Audit
+from tests.faults.audit import REPOSITORY, Audit
 from tests.faults.desk import Desk
 from tests.faults.project import CI_CONTEXT, Accounts, Project
 from tests.faults.proxy import Proxy, Upstream
@@ -30,8 +32,9 @@ import conveyor.web.client as w; w.IDLE_SECONDS = 5.0
 """
 """Nobody waits twenty seconds for each answer that never comes."""
 SETTINGS = {"RECONCILE_INTERVAL_SECONDS": 1, "GRACE_DEFAULT_SECONDS": 1, "AGENT_TOOLS_IMAGE": "conveyor:test"}
+HEALTHY = "http://healthy"
+"""In a spec: an address that answers 200."""
 READY_SECONDS, GONE_SECONDS = 90.0, 30.0
-REPOSITORY = "shop"
 FORGE, AGENTS = "forge", "forge-agents"  # names of Secrets
 
 
@@ -138,12 +141,13 @@ class Lane:
             "agentCredentialsSecretRef": {"name": AGENTS},
             "gates": {"ci": ci} | self._spec.get("gates", {}),
         }
-        rest = {key: value for key, value in self._spec.items() if key != "gates"}
+        text = json.dumps({key: value for key, value in self._spec.items() if key != "gates"})
+        rest = json.loads(text.replace(HEALTHY, f"{self.servers.gitea.url}/api/healthz"))
         await self._create("Repository", "repositories", REPOSITORY, spec | rest)
-        await self.until(lambda: self.audit.ready(REPOSITORY) == "True", READY_SECONDS)
-        if self.audit.ready(REPOSITORY) != "True":
+        await self.until(lambda: self.audit.ready() == "True", READY_SECONDS)
+        if self.audit.ready() != "True":
             said = "\n".join(self.log.read_text().splitlines()[-15:])
-            raise NotReadyError(f"the Repository, in {READY_SECONDS:.0f} s: {self.audit.ready(REPOSITORY)}\n{said}")
+            raise NotReadyError(f"the Repository, in {READY_SECONDS:.0f} s: {self.audit.ready()}\n{said}")
 
     async def _until_service_account(self) -> None:
         async with asyncio.timeout(READY_SECONDS):
@@ -187,6 +191,13 @@ class Lane:
         while not condition() and time.monotonic() - began < seconds:  # noqa: ASYNC110 - others report nothing
             await asyncio.sleep(0.02)
         return time.monotonic() - began
+
+    async def unfreeze(self) -> None:
+        """As a person does it."""
+        asked = {"request.conveyor.dev/unfreeze": f"{secrets.token_hex(4)} by=tests all"}
+        body: Object = {"metadata": {"annotations": asked}}
+        await self.kube.request("PATCH", self.path("repositories", REPOSITORY), body=body, content_type=MERGE)
+        await self.until(lambda: not self.audit.repository().get("effectiveFreeze"), GONE_SECONDS)
 
     async def remove(self, name: str) -> bool:
         """The item is deleted; whether it goes away within a while."""

@@ -16,14 +16,16 @@ EVERY_NTH_EVENT = 3
 """Of a watch's events each third is disturbed: they are alike, and there are many."""
 
 
-def cases(scenario: str, writes: Sequence[Write], events: Mapping[str, int]) -> Iterator[Case]:
-    for write in writes:
+def cases(scenario: str, writes: Sequence[Write], events: Mapping[str, int], *, since: str = "") -> Iterator[Case]:
+    """`since`: the first write that is of interest; the events are then left out, for they are another way's."""
+    first = next((number for number, write in enumerate(writes) if write.name == since), 0)
+    for write in writes[first:]:
         for fault in Fault:
             yield Case(scenario, Target(write.name, write.nth), fault)
     for fault in Fault:
         if fault not in LATE:  # they would all be held back, and arrive together
             yield Case(scenario, EVERY, fault)
-    for resource, count in sorted(events.items()):
+    for resource, count in sorted(events.items()) if not since else ():
         for nth in range(1, count + 1, EVERY_NTH_EVENT):
             for kind in Stale:
                 yield Case(scenario, StaleTarget(kind, resource, nth), kind)

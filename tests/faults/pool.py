@@ -52,9 +52,10 @@ class Pool:
         Not the first of its operator, which writes once what later ones find.
         """
         undisturbed = Case(scenario)
+        whole = self._plan.scenarios[scenario]
         async with self._lane(undisturbed) as lane:
-            await run(lane, [undisturbed], self._plan.scenarios[scenario])
-            (result,), writes = await run(lane, [undisturbed], self._plan.scenarios[scenario])
+            await run(lane, [undisturbed], whole.before or whole)
+            (result,), writes = await run(lane, [undisturbed], whole)
             return result, writes, dict(lane.seen)
 
     async def _work(self, waiting: deque[Group], told: Callable[[Case, Result], None]) -> None:
@@ -72,6 +73,9 @@ class Pool:
     async def _go_through(
         self, lane: Lane, first: Group, waiting: deque[Group], told: Callable[[Case, Result], None]
     ) -> None:
+        before = self._plan.scenarios[first[0].scenario].before
+        if before is not None:
+            await run(lane, [], before)
         group = first
         for _ in range(GROUPS_PER_LANE):
             results = await self._attempt(lane, group)
