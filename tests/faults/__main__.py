@@ -71,7 +71,7 @@ async def enumerate_faults(made: Servers, options: argparse.Namespace, store: St
         if result.outcome != "ok":
             raise SystemExit(f"the undisturbed way {scenario} went wrong: {'; '.join(result.findings)}\n{result.log}")
         reference[scenario] = result.seconds
-        whole += cases(scenario, writes, events, since=SCENARIOS[scenario].since)
+        whole += cases(SCENARIOS[scenario], writes, events)
         for write in writes if options.list else ():
             print(f"{write.time - writes[0].time:7.2f} s  {write}")
     wanted = [case for case in whole if options.only in str(case) and str(case) not in store.results]

@@ -18,7 +18,6 @@ from tests.faults.project import Project
 
 Object = dict[str, Any]
 TASK, RUN_TOKEN = "conveyor.dev/task", "conveyor.dev/run-token"
-COVERAGE = 80.0
 IMAGE = "registry.example/shop@sha256:" + "1" * 64
 
 
@@ -39,6 +38,8 @@ class Work:
     project: Project
     ran: list[Ran] = field(default_factory=list)
     beside: Mapping[str, Callable[[Project], None]] = field(default_factory=dict)
+    coverage: float = 0.0
+    """What the tester finds, in percent."""
     failing: frozenset[str] = frozenset()
     """Effect Jobs that end with an error."""
 
@@ -90,7 +91,7 @@ def _agent(pod: Pod, work: Work) -> Outcome:
     answer = {"conveyor": 1, "uid": task["uid"], "run": task["run"], "token": annotations[RUN_TOKEN]}
     answer |= {"verdict": "pass", "summary": f"the {task['role']} is done", "sha": head}
     if task["role"] == "tester":
-        answer["coverage"] = COVERAGE
+        answer["coverage"] = work.coverage
     return Outcome(message=json.dumps(answer))
 
 

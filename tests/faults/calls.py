@@ -84,7 +84,7 @@ class Names:
 
     def __init__(self) -> None:
         self._jobs: dict[str, str] = {}
-        self._role = "nobody"
+        self._role = self._effect = "nothing"
         self._holders: dict[str, str] = {}
 
     def of(self, call: Call) -> str:
@@ -104,8 +104,23 @@ class Names:
     def _status_change(self, call: Call) -> str:
         """What a merge patch of a status changes, in the order in which it matters."""
         status = call.json.get("status") or {}
-        said = [*_stage(status), *_transition(status), *self._run(status)]
+        said = [*_stage(status), *self._transition(status), *self._run(status)]
         return ", ".join(said or _waiting(status) or sorted(status)) or "nothing"
+
+    def _transition(self, status: Object) -> list[str]:
+        found = status.get("transition", False)
+        if found is False:
+            return []
+        if found is None:
+            return [f"end of {self._effect}"]
+        if "id" in found:  # of two Jobs in a row the effect alone may differ, or not even that
+            self._effect = found.get("effect", self._effect)
+            return [f"intent {self._effect}"]
+        if "holder" in found:
+            return [f"{self._effect} taken over"]
+        if "uid" in (found.get("job") or {}):
+            return [f"uid of the Job {self._effect}"]
+        return [f"{self._effect}: {', '.join(sorted(found))}"]
 
     def _run(self, status: Object) -> list[str]:
         run = status.get("activeRun", False)
@@ -141,21 +156,6 @@ class Names:
 
 def _stage(status: Object) -> list[str]:
     return [f"to {status['stage']}"] if "stage" in status else []
-
-
-def _transition(status: Object) -> list[str]:
-    found = status.get("transition", False)
-    if found is False:
-        return []
-    if found is None:
-        return ["intent ends"]
-    if "effect" in found:
-        return [f"intent {found['effect']}"]
-    if "holder" in found:
-        return ["intent taken over"]
-    if "uid" in (found.get("job") or {}):
-        return ["uid of the Job"]
-    return ["intent " + "/".join(sorted(found))]
 
 
 def _waiting(status: Object) -> list[str]:

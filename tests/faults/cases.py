@@ -19,6 +19,8 @@ LIMIT_SECONDS, MORE_SECONDS = 180.0, 20.0
 """Until an item must have come to its end, and how much more for each case. An idle machine needs a tenth."""
 QUIET_SECONDS, LATE_SECONDS = 0.3, 2.0
 """How long it is watched afterwards, without and with a request that arrived after the end."""
+LEAST_COVERAGE = 40.0
+"""Each item has a hundredth more than the one before, so that the mark is raised by each."""
 _numbers = itertools.count(1)
 
 
@@ -36,6 +38,8 @@ class Scenario:
     """What an item of the lane has to have gone through first, undisturbed."""
     since: str = ""
     """The first write that is disturbed; those before it are another scenario's."""
+    watches: bool = False
+    """Whether it is what the operator hears that is disturbed here, and not what it writes."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,11 @@ class Result:
 
 async def run(lane: Lane, group: Sequence[Case], scenario: Scenario) -> tuple[list[Result], list[Write]]:
     """One item, on whose way all of these happen; a result for each, and the writes that went past."""
-    name = f"c{next(_numbers)}"
+    number = next(_numbers)
+    name = f"c{number}"
     before = await asyncio.to_thread(lane.project.look)
-    work = Work(lane.project, beside=scenario.beside, failing=scenario.failing)
+    coverage = round(LEAST_COVERAGE + number / 100, 2)
+    work = Work(lane.project, beside=scenario.beside, coverage=coverage, failing=scenario.failing)
     crashes, offset = lane.crashes, lane.log.stat().st_size
     lane.audit.offences.clear()
     _arm(lane, group)
@@ -93,6 +99,7 @@ async def run(lane: Lane, group: Sequence[Case], scenario: Scenario) -> tuple[li
         found=(await asyncio.to_thread(lane.project.look)).since(before),
         ran=list(work.ran),
         offences=[*lane.desk.offences, *lane.audit.offences],
+        coverage=coverage,
         log=lane.log.read_bytes()[offset:].decode(errors="replace"),
     )
     wrong = list(findings(evidence, scenario.expected))

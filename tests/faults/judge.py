@@ -37,8 +37,8 @@ class Expected:
     stages: tuple[str, ...] = WAY
     stalled: str = ""
     """Why it stays where it is, for a person to decide; "" for an item that is done."""
-    coverage: float | None = None
-    """The mark that the Repository has afterwards, of this item's merge."""
+    coverage: bool = False
+    """Whether the Repository's mark is this item's afterwards."""
     deployed: bool = True
     """Whether this item's commit is what is on record as in production; else it is what was there before."""
 
@@ -55,6 +55,8 @@ class Evidence:
     offences: Sequence[str] = ()
     """What the proxies and the watch of Repositories found."""
     log: str = ""
+    coverage: float = 0.0
+    """What the tester found, in percent."""
 
 
 def unfinished(audit: Audit, name: str, expected: Expected) -> Iterator[str]:
@@ -158,8 +160,8 @@ def _repository(evidence: Evidence, expected: Expected) -> Iterator[str]:
     if not expected.deployed and production.get("item") == evidence.name:
         yield f"lost: in production is said to be {production}, which was rolled back"
     mark = status.get("coverage") or {}
-    if expected.coverage is not None and (mark.get("percent"), mark.get("sha")) != (expected.coverage, merged):
-        yield f"lost: the coverage mark is {mark}, wanted {expected.coverage} of {merged}"
+    if expected.coverage and (mark.get("percent"), mark.get("sha")) != (evidence.coverage, merged):
+        yield f"lost: the coverage mark is {mark}, wanted {evidence.coverage} of {merged}"
     standing = [freeze for freeze in status.get("freezes") or [] if not freeze.get("clearedTime")]
     if [freeze["item"] for freeze in standing] != ([evidence.name] if expected.stalled else []):
         yield f"{'double' if standing else 'lost'}: automatic freezes {standing}"

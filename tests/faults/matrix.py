@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from tests.faults.cases import Case
+from tests.faults.cases import Case, Scenario
 from tests.faults.desk import Write
 from tests.faults.faults import EVERY, LATE, Fault, Stale, Target
 from tests.faults.stale import StaleTarget
@@ -16,16 +16,23 @@ EVERY_NTH_EVENT = 3
 """Of a watch's events each third is disturbed: they are alike, and there are many."""
 
 
-def cases(scenario: str, writes: Sequence[Write], events: Mapping[str, int], *, since: str = "") -> Iterator[Case]:
-    """`since`: the first write that is of interest; the events are then left out, for they are another way's."""
-    first = next((number for number, write in enumerate(writes) if write.name == since), 0)
+def cases(scenario: Scenario, writes: Sequence[Write], events: Mapping[str, int]) -> Iterator[Case]:
+    """What of the scenario is disturbed, by the record of its undisturbed way."""
+    return _of_watches(scenario.name, events) if scenario.watches else _of_writes(scenario, writes)
+
+
+def _of_writes(scenario: Scenario, writes: Sequence[Write]) -> Iterator[Case]:
+    first = next((number for number, write in enumerate(writes) if write.name == scenario.since), 0)
     for write in writes[first:]:
         for fault in Fault:
-            yield Case(scenario, Target(write.name, write.nth), fault)
+            yield Case(scenario.name, Target(write.name, write.nth), fault)
     for fault in Fault:
         if fault not in LATE:  # they would all be held back, and arrive together
-            yield Case(scenario, EVERY, fault)
-    for resource, count in sorted(events.items()) if not since else ():
+            yield Case(scenario.name, EVERY, fault)
+
+
+def _of_watches(scenario: str, events: Mapping[str, int]) -> Iterator[Case]:
+    for resource, count in sorted(events.items()):
         for nth in range(1, count + 1, EVERY_NTH_EVENT):
             for kind in Stale:
                 yield Case(scenario, StaleTarget(kind, resource, nth), kind)

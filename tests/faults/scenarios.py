@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.faults.agents import COVERAGE, IMAGE
+from tests.faults.agents import IMAGE
 from tests.faults.cases import Scenario
 from tests.faults.judge import ROLES, WAY, Expected
 from tests.faults.lane import HEALTHY
@@ -28,7 +28,7 @@ MOVED = Scenario(
     name="moved",
     spec={**PLAIN.spec, "gates": {**AUTO, "coverage": {"enabled": True}}},
     beside={"tester": Project.move_main},
-    expected=replace(PLAIN.expected, commits=("Other work", *PLAIN.expected.commits), moves=2, coverage=COVERAGE),
+    expected=replace(PLAIN.expected, commits=("Other work", *PLAIN.expected.commits), moves=2, coverage=True),
 )
 """The same, but others were faster: rebase and test again; and the coverage mark is raised."""
 
@@ -72,6 +72,9 @@ FAILING = Scenario(
 )
 """The deploy fails: freeze, rollback, and then a person's decision."""
 
-SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, MOVED, WHOLE, FAILING)}
-ALL = [WHOLE.name, FAILING.name]
+HEARD = replace(PLAIN, name="heard", watches=True)
+"""The plain way, of which not the writes are disturbed but what is heard."""
+
+SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, MOVED, WHOLE, FAILING, HEARD)}
+ALL = [WHOLE.name, FAILING.name, HEARD.name]
 """Those that together have every write there is; the others are parts of them."""

@@ -23,10 +23,10 @@ RESULT = (Fault.KILL_AFTER, Fault.ERROR_APPLIED, Fault.LATE)
 HEART = {
     "item: intent Merge": INTENT,
     "forge: POST pulls/n/merge fast-forward-only": EFFECT,
-    "item: to deploy, intent ends": RESULT,
+    "item: to deploy, end of Merge": RESULT,
     "item: intent Production": INTENT,
     "Job Production: create": EFFECT,
-    "item: to done, intent ends": RESULT,
+    "item: to done, end of Production": RESULT,
 }
 CASES = [Case(PLAIN.name, Target(write), fault) for write, faults in HEART.items() for fault in faults]
 

@@ -10,6 +10,7 @@ from tests.faults.calls import Call, counts, offence
 from tests.faults.desk import Write
 from tests.faults.matrix import SPACING, cases, together
 from tests.faults.rules import EDGES, item_offences, repository_offences
+from tests.faults.scenarios import PLAIN
 
 Object = dict[str, Any]
 STATUS = "/apis/conveyor.dev/v1alpha1/namespaces/x/workitems/cart/status"
@@ -134,7 +135,7 @@ def test_writes_are_counted_but_not_those_of_the_process_itself(call: Call, want
 
 def test_cases_together_are_the_same_cases_with_three_writes_between_two_of_them() -> None:
     writes = [Write(f"write {number}", 1) for number in range(11)]
-    whole = list(cases("way", writes, {"jobs": 4}))
+    whole = list(cases(PLAIN, writes, {}))
     groups = together(whole)
     assert sorted(str(case) for group in groups for case in group) == sorted(map(str, whole))
     numbers = {str(write): number for number, write in enumerate(writes)}
