@@ -121,7 +121,7 @@ class ItemReconciler:
                 self._hub.wake_for_slot()
         await self._release(record.key, case)
         if not isinstance(action, LetGo):  # which has done that itself
-            await runs.tidy(self._world, runs.untidy(item, self._world.cache.jobs_of(record.key)))
+            await self._tidy(record.key)
         return _soon(outcome) if unread or self._may_start(record.key) else outcome
 
     async def _without_repository(self, record: ItemRecord, item: WorkItem, *, why: str) -> Outcome:
@@ -170,6 +170,14 @@ class ItemReconciler:
         if isinstance(item, WorkItem):
             keep = kept(item, enabled=case.policy.transition_lease)
             await self._leases.release(item.metadata.uid, keep=keep)
+
+    async def _tidy(self, key: Key) -> None:
+        """Jobs that the item, as it stands now, waits for no more: the step that took an answer may be its last."""
+        jobs = [job for job in self._world.cache.jobs_of(key) if job.left_over]
+        record = self._world.cache.items.get(key) if jobs else None
+        item = self._read(record) if record is not None else None
+        if isinstance(item, WorkItem):
+            await runs.tidy(self._world, runs.untidy(item, jobs))
 
     def _may_start(self, key: Key) -> bool:
         """Whether a slot got free while it was put on record that there is none: nobody would tell."""

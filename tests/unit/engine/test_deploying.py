@@ -142,6 +142,13 @@ async def test_others_are_held_while_the_mend_lands() -> None:
     assert rig.stage(other) == "done"
 
 
+async def test_last_job_of_an_item_that_stays_is_let_go_in_the_pass_that_takes_its_answer() -> None:
+    rig, item = begin(Production=[1], on_failure="Hold")
+    await rig.run_until(lambda: rig.condition(item, "Stalled", Kind.WORKITEM)[1] == "DeployFailed")
+    whole = [rig.cluster.store.object(JOBS, key) for key in rig.cluster.store.keys(JOBS)]
+    assert [job["metadata"]["name"] for job in whole if job["metadata"].get("finalizers")] == []
+
+
 async def test_rolled_back_item_is_where_a_person_left_it_until_they_speak() -> None:
     rig, item = begin(Production=[1], on_failure="Hold")
     await rig.run(until=7200)
