@@ -156,7 +156,7 @@ async def test_process_killed_after_any_write_of_the_watch_ends_the_same(trouble
     rig.probes.trouble = trouble
     await watched(rig, item)
     writes = rig.writes - before
-    assert writes == (1 if not trouble else 6)  # three counts, the freeze, what shows it, the verdict
+    assert writes == (1 if not trouble else 7)  # three counts, the finalizer, the freeze, what shows it, the verdict
     for number in range(writes + 1):
         rig, item = shop()
         await rig.run(item)
