@@ -111,6 +111,8 @@ class Leases:
     """Told of each Lease that its owner here gives up: others may be waiting for it."""
     _held: dict[Key, _Acquisition] = field(default_factory=dict)
     _seen: dict[Key, _Seen] = field(default_factory=dict)
+    _taking: set[Key] = field(default_factory=set)
+    """What an item here is about to hold: it can stand in the store before we have heard so."""
 
     def holder(self, uid: str) -> str:
         """Who owns an item's transitions here, as Leases and intents have it."""
@@ -132,10 +134,15 @@ class Leases:
             return HeldBy(self.holder(mine.owner.uid))
         if mine is not None and self.clock() < mine.until - LAST_LOOK_SECONDS / 2:
             return Held()
+        if key in self._taking:
+            return Unsure("another item of this process is taking it")
+        self._taking.add(key)
         try:
             return await self._take(key, owner)
         except OutsideError as error:
             return Unsure(f"{type(error).__name__}: {str(error)[:200]}")
+        finally:
+            self._taking.discard(key)
 
     async def confirm(self, name: str, owner: Owner) -> bool:
         """The last look: whether the API server says it is ours, and for longer than an effect may take."""
@@ -174,7 +181,7 @@ class Leases:
 
     async def clear(self, key: Key, found: LeaseRecord) -> bool:
         """Take away a Lease that nobody needs and nobody alive holds; whether it is gone."""
-        if key in self._held or await self._why_free(key, found) is None:
+        if key in self._held or key in self._taking or await self._why_free(key, found) is None:
             return False
         self._seen.pop(key, None)
         written = await self.cluster.delete_lease(key, uid=found.uid, resource_version=found.resource_version)
@@ -307,13 +314,15 @@ class Leases:
 
     async def _renew(self, key: Key, mine: _Acquisition) -> bool:
         """Whether it is ours for another term."""
-        began = self.clock()
         try:
-            written = await self._update(key, mine.owner, mine.record)
+            return await self._written_anew(key, mine)
         except OutsideError as error:
             logger.warning("lease not renewed", extra={"lease": str(key), "error": type(error).__name__})
             return False
-        match written:
+
+    async def _written_anew(self, key: Key, mine: _Acquisition) -> bool:
+        began = self.clock()
+        match await self._update(key, mine.owner, mine.record):
             case Won(stored):
                 return await self._renewed(key, mine, replace(mine, record=lease_record(stored), until=began))
             case Lost():

@@ -33,13 +33,13 @@ async def keep_leases(
     failed: Callable[[BaseException], None],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """For ever: renew every ten seconds, sweep every minute, and first of all."""
+    """For ever: renew every ten seconds, and sweep at the start and every minute."""
     rounds = 0
     while True:
         try:
+            await renew(world, events)
             if rounds % ROUNDS_PER_SWEEP == 0:
                 await sweep(world, events)
-            await renew(world, events)
         except Exception as error:  # noqa: BLE001 the loop's edge
             failed(error)
         rounds += 1

@@ -235,6 +235,45 @@ async def test_renewal_that_answers_after_the_release_leaves_nothing(hall: Hall)
     assert (hall.stored(), a.all_held()) == ([], [])
 
 
+async def test_lease_that_cannot_be_read_keeps_no_other_from_being_renewed(hall: Hall) -> None:
+    a = hall.process("a")
+    await a.take(MERGE, CART)
+    await a.take("transition-uid-cart", CART)
+    hall.wait(10)
+    hall.cluster.fail_next("update_lease", Fault.OVERTAKEN)
+    hall.cluster.fail_next("lease", Fault.UNAVAILABLE)
+    await a.renew()
+    renewed = [write.key.name for write in hall.cluster.writes_of("update_lease", outcome="applied")]
+    assert renewed == ["transition-uid-cart"]
+
+
+async def test_item_does_not_take_what_another_of_its_process_is_about_to_hold(hall: Hall) -> None:
+    """Its Lease stands in the store, and the answer is still on its way."""
+    a = hall.process("a")
+    a.cluster = slow = _SlowCreation(hall.cluster)
+    taking = asyncio.create_task(a.take(MERGE, CART))
+    await slow.sent.wait()
+    assert isinstance(await a.take(MERGE, BASKET), Unsure)
+    [(key, lease)] = await hall.cluster.leases()
+    assert not await a.clear(key, lease)
+    slow.answer.set()
+    assert (await taking, hall.holder(), hall.told.takeovers) == (Held(), "a/uid-cart", [])
+
+
+class _SlowCreation(MemoryCluster):
+    """Applies a creation at once and answers late."""
+
+    def __init__(self, inner: MemoryCluster) -> None:
+        self.__dict__ = inner.__dict__
+        self.sent, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def create_lease(self, key, lease, *, labels, owner=None):  # type: ignore[no-untyped-def]
+        written = await super().create_lease(key, lease, labels=labels, owner=owner)
+        self.sent.set()
+        await self.answer.wait()
+        return written
+
+
 class _SlowRenewal(MemoryCluster):
     """Applies a renewal at once and answers late."""
 
