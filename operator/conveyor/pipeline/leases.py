@@ -11,9 +11,8 @@ from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, Transition, WorkItemStatus
 from conveyor.pipeline.actions import Action, Amend, Apply, Settle
+from conveyor.pipeline.lane import CLOCK_SKEW
 
-SKEW = timedelta(minutes=5)
-"""How far the clocks of two processes may be apart."""
 REGION = frozenset({Effect.REBASE, Effect.IMAGE, Effect.STAGING, Effect.MERGE, Effect.RATCHET})
 """One item at a time per repository goes through these, from first to last."""
 
@@ -67,7 +66,7 @@ def is_overdue(item: WorkItem | None, acquired: datetime | None, *, now: datetim
         steps += [time for time in (status.stage_entered_time,) if time is not None]
         steps += [gate.checked_time for gate in status.gates]
         deadline = transition.deadline_time if transition is not None else acquired
-    return now > max(max(steps) + timedelta(seconds=ceiling), deadline) + SKEW
+    return now > max(max(steps) + timedelta(seconds=ceiling), deadline) + CLOCK_SKEW
 
 
 def _of(item: WorkItem, status: WorkItemStatus, *, enabled: bool) -> frozenset[str]:

@@ -7,11 +7,12 @@ import pytest
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect
-from conveyor.pipeline.leases import SKEW, is_overdue
+from conveyor.pipeline.lane import CLOCK_SKEW
+from conveyor.pipeline.leases import is_overdue
 from tests.unit.pipeline.builders import ENTERED, NOW, gate, item, transition
 
 CEILING = 7200.0
-LIMIT = timedelta(seconds=CEILING) + SKEW
+LIMIT = timedelta(seconds=CEILING) + CLOCK_SKEW
 LONG_AGO = ENTERED - timedelta(days=1)
 
 
@@ -40,7 +41,7 @@ def test_lease_is_never_overdue_before_the_deadline_of_the_intent_on_record() ->
     late = transition(Effect.MERGE, deadline_time=NOW + timedelta(days=1))
     whole = item(Stage.DEPLOY_STAGING, gates=(), transition=late)
     assert not overdue(whole, LONG_AGO, now=NOW + timedelta(days=1))
-    assert overdue(whole, LONG_AGO, now=NOW + timedelta(days=1) + SKEW + timedelta(seconds=1))
+    assert overdue(whole, LONG_AGO, now=NOW + timedelta(days=1) + CLOCK_SKEW + timedelta(seconds=1))
 
 
 def test_lease_that_does_not_say_since_when_is_left_to_expire() -> None:
