@@ -4,8 +4,7 @@ The policy, which is cluster-wide, is installed under a name of the tests' own.
 """
 
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from conveyor_ingress.api_server import ApiServer
 from conveyor_ingress.resolve import CreateItem, PatchHint
 from tests.cluster.api import MERGE, ApiError, Kube
 from tests.cluster.fixtures import unique_name
+from tests.integration.rights import until
 
 Object = dict[str, Any]
 DEPLOY = Path(__file__).parents[2] / "deploy" / "ingress"
@@ -88,22 +88,6 @@ def ingress(config: Path, namespace: str) -> Iterator[Kube]:
         until(lambda: client.get(path(namespace, "workitems", ITEM)), ends_as="allowed")
         until(lambda: client.post(path(namespace, "workitems"), probe, dryRun="All"), ends_as="refused")
         yield client
-
-
-def until(attempt: Callable[[], object], *, ends_as: str) -> None:
-    """Rights and policies come into force about a second after they were made."""
-    deadline, said = time.monotonic() + 15, ""
-    while said != ends_as:
-        if time.monotonic() > deadline:
-            pytest.fail(f"after 15 s the attempt is still {said}")
-        try:
-            attempt()
-            said = "allowed"
-        except ApiError as error:
-            if error.code != 403:
-                raise
-            said = "refused"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ namespace; `chief` is bound to the ClusterRole too.
 """
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.cluster.api import ApiError, Kube
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fixtures import unique_name
 from tests.integration.crd_objects import HAND_MADE
+from tests.integration.rights import until
 
 Object = dict[str, Any]
 MANIFEST = Path(__file__).parents[2] / "deploy" / "operator" / "override-policy.yaml"
@@ -77,21 +77,6 @@ def people(control_plane: ControlPlane, installed: str, tmp_path_factory: pytest
         until(lambda: create(chief, installed, "probe", "r0 created>done x"), ends_as="allowed")
         until(lambda: create(member, installed, "probe", "r0 created>done x"), ends_as="refused")
     return found
-
-
-def until(attempt: Callable[[], object], *, ends_as: str) -> None:
-    deadline, said = time.monotonic() + 15, ""
-    while said != ends_as:
-        if time.monotonic() > deadline:
-            pytest.fail(f"after 15 s the attempt is still {said}")
-        try:
-            attempt()
-            said = "allowed"
-        except ApiError as error:
-            if error.code != 403:
-                raise
-            said = "refused"
-        time.sleep(0.05)
 
 
 def create(client: Kube, namespace: str, name: str, request: str | None) -> Object:
