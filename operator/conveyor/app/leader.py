@@ -9,7 +9,7 @@ nothing; two at once are harmless for other reasons (intents, preconditions). A 
 3. A leader begins no new work once its last renewal is older than `RENEW_DEADLINE_SECONDS`, before others may follow.
 4. A leader that finds another in its place ends its process.
 
-Beside client-go's: a leader that cannot renew and finds its own Lease afterwards goes on (docs/decisions/0006), and who
+Beside client-go's: a leader that cannot renew and finds its own Lease afterwards goes on (docs/decisions/0007), and who
 could not look for a while cannot say that nothing was renewed: it watches anew.
 """
 
