@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from pydantic import ValidationError
-
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine import lanes
 from conveyor.engine.holding import hold
 from conveyor.engine.hub import Hub
+from conveyor.engine.newest import newest_repository
 from conveyor.engine.outcomes import Again, Outcome, Retry
 from conveyor.engine.world import World
 
@@ -25,14 +24,9 @@ async def admit(world: World, hub: Hub, item: WorkItem, repository: Repository) 
     write whose answer was lost or after which we died, finds it written.
     """
     key = Key(repository.metadata.namespace, repository.name)
-    stored = await world.cluster.get(Kind.REPOSITORY, key)
-    if stored is None:
-        return Again(1.0)
-    hub.repository_written(stored)
-    try:
-        fresh = Repository.model_validate(stored)
-    except ValidationError:
-        return Retry(f"Repository {key} cannot be read")
+    fresh = await newest_repository(world, hub, key)
+    if not isinstance(fresh, Repository):
+        return fresh
     await _ask_after_the_active(world, hub, item, fresh)
     if not _open_for(world, item, fresh):
         return Again(0.5)

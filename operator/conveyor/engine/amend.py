@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine.holding import hold
 from conveyor.engine.hub import Hub
+from conveyor.engine.newest import newest_repository
 from conveyor.engine.outcomes import Again, Outcome, Retry
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Amend
@@ -18,14 +17,9 @@ from conveyor.pipeline.amending import amended
 async def apply_amend(world: World, hub: Hub, item: WorkItem, amend: Amend) -> Outcome:
     """Read the Repository itself, write on that very version; whoever else wrote in between is noticed by it."""
     key = Key(item.metadata.namespace, item.spec.repository_ref.name)
-    stored = await world.cluster.get(Kind.REPOSITORY, key)
-    if stored is None:
-        return Again(1.0)
-    hub.repository_written(stored)
-    try:
-        fresh = Repository.model_validate(stored)
-    except ValidationError:
-        return Retry(f"Repository {key} cannot be read")
+    fresh = await newest_repository(world, hub, key)
+    if not isinstance(fresh, Repository):
+        return fresh
     patch = merge_patch(fresh.status.dump(), amended(fresh.status, amend).dump())
     if patch is None:
         return Again(0.0)

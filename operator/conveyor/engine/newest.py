@@ -1,9 +1,13 @@
-"""The look before an intent: what it was decided upon is still what the API server itself has (design 7, step 1)."""
+"""A Repository as the API server itself has it: before an intent (design 7, step 1), and before it is written."""
 
 from __future__ import annotations
 
-from conveyor.cluster.protocol import Key, Kind
+from pydantic import ValidationError
+
+from conveyor.api.objects import Repository
+from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.hub import Hub
+from conveyor.engine.outcomes import Again, Outcome, Retry
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.case import Case
@@ -21,10 +25,26 @@ async def is_newest(world: World, hub: Hub, case: Case) -> bool:
 
     The item is not asked about: the write is conditional on the very version that was decided upon.
     """
-    key = Key(case.repository.metadata.namespace, case.repository.name)
-    stored = await world.cluster.get(Kind.REPOSITORY, key)
+    stored = await _stored(world, hub, Key(case.repository.metadata.namespace, case.repository.name))
     if stored is None:
         return False
-    hub.repository_written(stored)
     version: str = stored["metadata"]["resourceVersion"]
     return version == case.repository.metadata.resource_version
+
+
+async def newest_repository(world: World, hub: Hub, key: Key) -> Repository | Outcome:
+    """To be written on that very version; else what to do instead."""
+    stored = await _stored(world, hub, key)
+    if stored is None:
+        return Again(1.0)
+    try:
+        return Repository.model_validate(stored)
+    except ValidationError:
+        return Retry(f"Repository {key} cannot be read")
+
+
+async def _stored(world: World, hub: Hub, key: Key) -> JSONObject | None:
+    stored = await world.cluster.get(Kind.REPOSITORY, key)
+    if stored is not None:
+        hub.repository_written(stored)
+    return stored
