@@ -4,36 +4,16 @@ A rig is what outlives a process: the store, the forge, the tracker, time. `boot
 but what a listing tells it. Time moves only when there is nothing to do.
 """
 
-import asyncio
-import heapq
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
 from typing import Any
 
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import Role
 from conveyor.cluster.leases import LeaseRecord
 from conveyor.cluster.protocol import JSONObject, Key, Kind
-from conveyor.engine.cache import Cache
 from conveyor.engine.connections import Connections
-from conveyor.engine.events import EventRecorder
-from conveyor.engine.hub import Hub, Work
 from conveyor.engine.identity import Liveness
-from conveyor.engine.indicate import Indicator
-from conveyor.engine.items import ItemReconciler
-from conveyor.engine.leases import RENEW_SECONDS, Leases
-from conveyor.engine.mirror import SecretMirror
-from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
-from conveyor.engine.poll import TrackerPoll
-from conveyor.engine.probing import Prober
-from conveyor.engine.reaper import Reaper
-from conveyor.engine.records import ItemRecord
-from conveyor.engine.renewing import renew, sweep
-from conveyor.engine.repositories import RepositoryReconciler
-from conveyor.engine.resync import Resync
-from conveyor.engine.slots import Slots
-from conveyor.engine.world import EngineSettings, World
+from conveyor.engine.world import EngineSettings
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.memory_faults import KilledError
@@ -42,18 +22,13 @@ from tests.fakes.memory_probes import MemoryProbes
 from tests.fakes.memory_store import JOBS
 from tests.fakes.memory_tracker import MemoryTracker
 from tests.unit.engine.crew import REVIEWER, Crew
+from tests.unit.engine.process import Around, Process
 from tests.unit.engine.told import Told
 
 NAMESPACE = "team"
 SHOP = Key(NAMESPACE, "shop")
 STEPS = 5000
-RETRY_SECONDS = 5.0
-POLL_SECONDS = 30.0
-REAP_SECONDS = 300.0
-"""Longer than in earnest, for a day has many minutes."""
 TERMINAL = ("done", "cancelled")
-PROBES = "probes"
-"""Beside the kinds, what is in line to be probed."""
 
 TRACKER: JSONObject = {
     "type": "Plane",
@@ -64,10 +39,6 @@ TRACKER: JSONObject = {
     "credentialsSecretRef": {"name": "plane"},
 }
 DEPLOY: JSONObject = {"template": {"spec": {"containers": [{"name": "deploy", "image": "deploy:1"}]}}}
-
-
-Line = Work | Key | tuple[str, Key]
-"""What waits for its pass: an object, a ticket to be shown, a deploy to be probed."""
 
 
 class MemoryConnections(Connections):
@@ -87,130 +58,6 @@ class MemoryConnections(Connections):
 
     def forget(self, repository: Key) -> None:
         return
-
-
-class Process:
-    """The operator's memory, gone with it."""
-
-    def __init__(self, rig: "Rig", settings: EngineSettings) -> None:
-        self.told, self._workers = rig.told, rig.workers
-        self.cache = Cache()
-        self.leases = Leases(
-            rig.cluster,
-            settings.holder,
-            judge=rig.judge,
-            telemetry=rig.told,
-            clock=lambda: rig.clock.now().timestamp(),
-            now=rig.clock.now,
-        )
-        self.world = World(
-            cluster=rig.cluster,
-            connections=rig.connections,
-            cache=self.cache,
-            leases=self.leases,
-            settings=settings,
-            telemetry=rig.told,
-            now=rig.clock.now,
-            nonce=lambda: secrets.token_hex(16),
-        )
-        self._clock, self._order = rig.clock, count()
-        self._next_renewal = self.seconds() + RENEW_SECONDS
-        self._queue: list[tuple[float, int, Line]] = []
-        self._due: dict[Line, float] = {}
-        slots = Slots(self.cache, limit=settings.max_concurrent_runs)
-        self.hub = Hub(self.cache, self.add, slots=slots, telemetry=rig.told)
-        self.hub.also_tell(lambda change: self._ticket(change.new or change.old))
-        self._events = events = EventRecorder(self.world)
-        exists = self.cache.repositories.get
-        mirror = SecretMirror(rig.cluster, Key("conveyor", "ingress"), exists=lambda key: exists(key) is not None)
-        self.prober = Prober(self.world, rig.probes, ask=lambda key: self.add((PROBES, key)), wake=self.add)
-        self.items = ItemReconciler(self.world, self.hub, slots, events, prober=self.prober)
-        self.repositories = RepositoryReconciler(self.world, self.hub, mirror, events)
-        self.indicator = Indicator(self.world, self.hub)
-        self.poll = TrackerPoll(self.world, self.hub, failed=self.failed, clock=self.seconds)
-        self.resync = Resync(rig.cluster, self.cache, self.hub, listed=lambda _: None, failed=self.failed)
-        self.reaper = Reaper(self.world, self.hub, failed=self.failed)
-        self._next_poll = self.seconds()
-        self._next_reaping = self.seconds() + REAP_SECONDS
-
-    def failed(self, error: BaseException) -> None:
-        self.told.failures.append(error)
-
-    def seconds(self) -> float:
-        return self._clock.now().timestamp()
-
-    def _ticket(self, record: ItemRecord | None) -> None:
-        if record is not None and record.issue_id:
-            self.add(record.key)
-
-    def seen(self, kind: str, event: str, obj: JSONObject) -> None:
-        """The watch."""
-        handlers = {
-            Kind.WORKITEM: (self.hub.item_seen, self.hub.item_gone),
-            Kind.REPOSITORY: (self.hub.repository_seen, self.hub.repository_gone),
-            JOBS: (self.hub.job_seen, self.hub.job_gone),
-        }
-        if kind in handlers:  # Leases are not watched
-            seen, gone = handlers[kind]
-            (gone if event == "DELETED" else seen)(obj)
-
-    # --- a queue whose time stands still
-
-    def add(self, work: Line, after: float = 0.0) -> None:
-        due = self.seconds() + after
-        if due < self._due.get(work, float("inf")):
-            self._due[work] = due
-            heapq.heappush(self._queue, (due, next(self._order), work))
-
-    def next_due(self) -> float:
-        while self._queue and self._due.get(self._queue[0][2]) != self._queue[0][0]:
-            heapq.heappop(self._queue)
-        renewal = self._next_renewal if self.leases.all_held() else float("inf")
-        first = self._queue[0][0] if self._queue else float("inf")
-        return min(first, self._next_poll, self._next_reaping, renewal)
-
-    async def step(self) -> None:
-        """One pass over whatever is due first; several at once where there are more workers than one."""
-        if self.leases.all_held() and self._next_renewal <= self.seconds():
-            self._next_renewal = self.seconds() + RENEW_SECONDS
-            await renew(self.world, self._events)
-            return
-        if self._next_reaping <= self.seconds():
-            self._next_reaping = self.seconds() + REAP_SECONDS
-            await self.reaper.round()
-            return
-        if self._next_poll <= self.seconds():
-            self._next_poll = self.seconds() + POLL_SECONDS
-            await self.poll.round()
-            return
-        await asyncio.gather(*(self._pass(work) for work in self._take()))
-
-    def _take(self) -> list[Line]:
-        """What is due now, as many at once as there are workers."""
-        taken: list[Line] = []
-        while len(taken) < self._workers and self._queue and self._queue[0][0] <= self.seconds():
-            due, _, work = heapq.heappop(self._queue)
-            if self._due.get(work) == due:
-                del self._due[work]
-                taken.append(work)
-        return taken
-
-    async def _pass(self, work: Line) -> None:
-        match await self._reconcile(work):
-            case Again(after):
-                self.add(work, after)
-            case Retry():
-                self.add(work, RETRY_SECONDS)
-            case Done() | Person():
-                pass
-
-    async def _reconcile(self, work: Line) -> Outcome:
-        if isinstance(work, Key):
-            return await self.indicator.reconcile(work)
-        kind, key = work
-        if kind == PROBES:
-            return await self.prober.reconcile(key)
-        return await (self.items if kind is Kind.WORKITEM else self.repositories).reconcile(key)
 
 
 class Rig:
@@ -311,15 +158,26 @@ class Rig:
         """For the processes that are started from now on."""
         self._settings = {**self._settings, **changed}
 
+    def around(self) -> Around:
+        return Around(
+            cluster=self.cluster,
+            connections=self.connections,
+            probes=self.probes,
+            told=self.told,
+            judge=self.judge,
+            clock=lambda: self.clock.now().timestamp(),
+            now=self.clock.now,
+            workers=self.workers,
+        )
+
     async def boot(self) -> Process:
         self._backlog.clear()
         self.boots += 1
         settings = EngineSettings(holder=f"process-{self.boots}", tools_image="tools:1", **self._settings)
-        self.process = Process(self, settings)
+        self.process = Process(self.around(), settings)
         self._by_process = True
         try:
-            await self.process.resync.once()
-            await sweep(self.process.world, EventRecorder(self.process.world))
+            await self.process.begin()
         finally:
             self._by_process = False
         for key in self.cluster.store.keys(JOBS):

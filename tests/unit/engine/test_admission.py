@@ -16,7 +16,8 @@ from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.admission import admit
 from conveyor.engine.outcomes import Again, Outcome
 from tests.fakes.memory_cluster import Fault
-from tests.unit.engine.rig import SHOP, Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import SHOP, Rig
 
 FROZEN = {"metadata": {"annotations": {"conveyor.dev/freeze": "holidays"}}}
 

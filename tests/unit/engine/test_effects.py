@@ -7,7 +7,8 @@ from conveyor.cluster.protocol import Key, Kind
 from conveyor.engine import effects
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
 from tests.fakes.memory_faults import CallFault
-from tests.unit.engine.rig import SHOP, Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import SHOP, Rig
 
 
 async def at_the_intent() -> tuple[Rig, Process, Key]:

@@ -8,7 +8,8 @@ from conveyor.cluster.protocol import Key, Kind
 from conveyor.engine.events import MAX_NOTE_BYTES, EventRecorder, Regarding, event, plain
 from conveyor.pipeline.actions import Note
 from tests.fakes.memory_cluster import Fault
-from tests.unit.engine.rig import Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import Rig
 from tests.unit.pipeline.builders import NOW
 
 CART = Regarding(Kind.WORKITEM, Key("team", "cart"), "uid-1")

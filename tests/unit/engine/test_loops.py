@@ -12,7 +12,8 @@ from conveyor.web.errors import Unavailable
 from tests.fakes.memory_cluster import Fault, MemoryCluster
 from tests.fakes.memory_store import JOBS
 from tests.unit.engine.objects import item
-from tests.unit.engine.rig import NAMESPACE, SHOP, TRACKER, Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import NAMESPACE, SHOP, TRACKER, Rig
 
 
 class EnoughError(Exception):

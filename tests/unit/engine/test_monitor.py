@@ -13,7 +13,8 @@ import pytest
 
 from conveyor.cluster.protocol import Kind
 from tests.fakes.memory_cluster import Fault
-from tests.unit.engine.rig import PROBES, SHOP
+from tests.unit.engine.process import PROBES
+from tests.unit.engine.rig import SHOP
 from tests.unit.engine.watching import (
     DEGRADED,
     DOWN,

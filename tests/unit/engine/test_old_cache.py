@@ -5,7 +5,8 @@ from conveyor.cluster.protocol import Key, Kind
 from conveyor.engine import runs
 from conveyor.engine.records import JobRecord, job_record
 from tests.fakes.memory_store import JOBS
-from tests.unit.engine.rig import Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import Rig
 
 
 async def with_ended_deploy(rig: Rig) -> tuple[Process, Key, JobRecord]:

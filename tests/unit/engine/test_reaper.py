@@ -23,7 +23,8 @@ from conveyor.engine.reaper import DELETIONS
 from conveyor.engine.renewing import sweep
 from tests.fakes.memory_cluster import Fault
 from tests.fakes.memory_store import JOBS, LEASES
-from tests.unit.engine.rig import NAMESPACE, Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import NAMESPACE, Rig
 
 
 async def deploying() -> tuple[Rig, Process, Key, Key]:

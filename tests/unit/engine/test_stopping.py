@@ -10,7 +10,8 @@ from conveyor.cluster.protocol import JSONObject, Key
 from conveyor.engine import runs
 from conveyor.pipeline.facts import JobState
 from tests.fakes.memory_store import JOBS
-from tests.unit.engine.rig import Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import Rig
 from tests.unit.pipeline.builders import UID, transition
 from tests.unit.pipeline.builders import item as some_item
 
