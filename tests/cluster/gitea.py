@@ -259,11 +259,8 @@ class Gitea:
         name, user = "admin-of-tests", ("admin", "user")
         given = ("--username", name, "--email", f"{name}@example.invalid", "--random-password")
         said = self._run(command, *user, "create", "--admin", "--must-change-password=false", *given)
-        password = re.search(r"password is '(.+)'", said)
-        if password is None:
-            raise ServerFailedError("gitea did not say the administrator's password")
         asked = ("--username", name, "--token-name", "all", "--scopes", "all", "--raw")
-        return User(name, password[1], self._run(command, *user, "generate-access-token", *asked).split()[-1])
+        return User(name, password_in(said), token_in(self._run(command, *user, "generate-access-token", *asked)))
 
     def _run(self, command: Sequence[str], *arguments: str) -> str:
         done = subprocess.run(
@@ -282,3 +279,16 @@ class Gitea:
             return self._http.get("/version").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def password_in(said: str) -> str:
+    if found := re.search(r"password is '(.+)'", said):
+        return found[1]
+    raise ServerFailedError("gitea did not say the administrator's password")
+
+
+def token_in(said: str) -> str:
+    """Gitea logs to standard output too, from a thread of its own: on a busy machine behind the token."""
+    if found := re.search(r"^[0-9a-f]{40}$", said, re.MULTILINE):
+        return found[0]
+    raise ServerFailedError("gitea did not say the administrator's token")

@@ -11,7 +11,7 @@ from queue import Queue
 import pytest
 
 from tests.cluster.fixtures import unique_name
-from tests.cluster.gitea import Gitea, GiteaError, Repository
+from tests.cluster.gitea import Gitea, GiteaError, Repository, token_in
 
 Delivery = tuple[dict[str, str], bytes]
 
@@ -110,3 +110,9 @@ def test_killed_gitea_comes_back_with_what_it_had(gitea: Gitea, gitea_repository
     gitea.start()
 
     assert gitea.api("GET", f"{gitea_repository.path}/branches/main")["commit"]["id"] == gitea_repository.head_sha
+
+
+@pytest.mark.parametrize("said", ["{log}\n{token}\n", "{token}\n{log}\n"], ids=["before", "behind"])
+def test_token_is_found_whatever_gitea_logs_around_it(said: str) -> None:
+    token, log = "6f7ca78e306287dbc2c6d2cb7c17c4060740066f", "2026/11/21 setting.go:190 [E] You have been warned."
+    assert token_in(said.format(token=token, log=log)) == token
