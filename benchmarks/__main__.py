@@ -6,12 +6,13 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from benchmarks import cold_start, machine, transitions
+from benchmarks import cold_start, machine, transitions, whole_path
 from benchmarks.report import Report, read_bounds
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = {
     "transitions": transitions.measure,
     "cold-start": cold_start.measure,
+    "whole-path": whole_path.measure,
 }
 
 
@@ -20,13 +21,16 @@ def main() -> None:
     parser.add_argument("name", choices=BENCHMARKS)
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="how often each figure is taken (3)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--lanes", type=int, default=50, metavar="N", help="repositories of whole-path (50)")
+    parser.add_argument("--items", type=int, default=4, metavar="N", help="items of each of them (4)")
     chosen = parser.parse_args()
     if chosen.runs < 1:
         parser.error("--runs: wanted 1 or more")
     bounds = read_bounds(chosen.name)
     before = machine.load()
     report = Report(chosen.name)
-    BENCHMARKS[chosen.name](report, runs=chosen.runs)
+    size = {"lanes": chosen.lanes, "items": chosen.items} if chosen.name == "whole-path" else {}
+    BENCHMARKS[chosen.name](report, runs=chosen.runs, **size)
     report.facts = machine.description() | {
         "load": f"{before[0]} before, {machine.load()[0]} after (1 minute averages, the benchmark's own included)",
         "runs": str(chosen.runs),

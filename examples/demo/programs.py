@@ -56,7 +56,7 @@ def operator(logs: Path, kubeconfig: Path) -> Program:
         "GRACE_DEFAULT_SECONDS": 3,
         "TRACKER_REQUESTS_PER_MINUTE": TRACKER_REQUESTS_PER_MINUTE,
     }
-    return _program("operator", [COMMANDS / "conveyor-operator"], logs, settings=settings, ports=(port, port))
+    return started_as("operator", [COMMANDS / "conveyor-operator"], logs, settings=settings, ports=(port, port))
 
 
 def ingress(logs: Path, kubeconfig: Path, *, mounted: Path) -> Program:
@@ -67,7 +67,7 @@ def ingress(logs: Path, kubeconfig: Path, *, mounted: Path) -> Program:
         "INGRESS_OPS_ADDRESS": f"127.0.0.1:{ops_port}",
         "INGRESS_SECRETS_DIR": mounted,
     }
-    return _program("ingress", [COMMANDS / "conveyor-ingress"], logs, settings=settings, ports=(port, ops_port))
+    return started_as("ingress", [COMMANDS / "conveyor-ingress"], logs, settings=settings, ports=(port, ops_port))
 
 
 def ci(directory: Path, logs: Path, gitea_url: str) -> Program:
@@ -77,7 +77,7 @@ def ci(directory: Path, logs: Path, gitea_url: str) -> Program:
     command += ["--token-file", directory / CI_TOKEN, "--secret-file", directory / CI_SECRET]
     for project in PROJECTS:
         command += ["--repository", f"{OWNER}/{project.repository}"]
-    return _program("ci", command, logs, settings={}, ports=(port, port))
+    return started_as("ci", command, logs, settings={}, ports=(port, port))
 
 
 def give_ci(directory: Path, *, token: str) -> str:
@@ -89,7 +89,7 @@ def give_ci(directory: Path, *, token: str) -> str:
     return secret
 
 
-def _program(
+def started_as(
     name: str, command: Sequence[str | Path], logs: Path, *, settings: Mapping[str, object], ports: tuple[int, int]
 ) -> Program:
     """`ports` are that of the work and that of `/healthz`."""

@@ -1,0 +1,127 @@
+"""`scripts/bench whole-path`: items from "To Analyse" to done on real servers, and every call that this takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.calls import Behalf, Call
+from benchmarks.report import Report
+from benchmarks.store import say
+from benchmarks.whole_people import People
+from benchmarks.whole_world import WholeWorld
+
+HOLD_SECONDS = 30.0
+LIMIT_SECONDS = 3000.0
+SAY_SECONDS = 15.0
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True)
+class Measured:
+    began: float
+    held: tuple[float, float]
+    """From when on all first items waited in the re-test, and until when they were kept there."""
+    ended: float
+    items: int
+    cpu: float
+    """The operator's, in seconds."""
+    calls: Sequence[Call]
+    passes: int
+    lag: Sequence[tuple[float, float]]
+
+
+def measure(report: Report, *, runs: int, lanes: int, items: int) -> None:
+    for number in range(runs):
+        say(f"run {number + 1} of {runs}: {lanes} repositories, {items} items each, load {machine.load()[0]}")
+        found = asyncio.run(_run(lanes=lanes, items=items))
+        _add(report, found)
+        say(_way(found))
+
+
+async def _run(*, lanes: int, items: int) -> Measured:
+    async with WholeWorld(lanes=lanes, items=items) as world:
+        people = People(world)
+        working = asyncio.create_task(people.run())
+        pid = world.operator.pid
+        began, cpu = time.monotonic(), machine.cpu_seconds(pid)
+        for item in world.items.values():
+            world.tracker.move(item.ticket, "To Analyse")
+        await _until(lambda: people.in_retest() == lanes, people, "in the re-test")
+        waiting = time.monotonic()
+        await asyncio.sleep(HOLD_SECONDS)
+        people.released.set()
+        held = (waiting, time.monotonic())
+        await _until(lambda: all(map(people.is_done, world.items.values())), people, "to the end")
+        ended, cpu = time.monotonic(), machine.cpu_seconds(pid) - cpu
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        await asyncio.to_thread(world.operator.stop, 30)
+        result = json.loads(world.result.read_text())
+        return Measured(
+            began, held, ended, len(world.items), cpu, _calls(result, began, ended), result["passes"], result["lag"]
+        )
+
+
+def _calls(result: dict[str, Any], began: float, ended: float) -> list[Call]:
+    found = (Call(**call | {"behalf": Behalf(**call["behalf"])}) for call in result["calls"])
+    return [call for call in found if began <= call.time <= ended]
+
+
+async def _until(condition: Callable[[], bool], people: People, what: str) -> None:
+    end, said = time.monotonic() + LIMIT_SECONDS, 0.0
+    while not condition():
+        now = time.monotonic()
+        if now > end:
+            raise TimeoutError(f"not all came {what}: {people.stages()}")
+        if now - said > SAY_SECONDS:
+            said = now
+            say(f"{people.stages()}, {people.in_retest()} in the re-test, load {machine.load()[0]}")
+        await asyncio.sleep(0.2)
+
+
+def _add(report: Report, found: Measured) -> None:
+    seconds, hold = found.ended - found.began, found.held[1] - found.held[0]
+    report.add("items", found.items, "")
+    report.add("throughput without the hold", 60 * found.items / (seconds - hold), "1/min")
+    report.add("operator CPU per item", 1000 * found.cpu / found.items, "ms")
+    report.add("operator CPU, share of the time", 100 * found.cpu / seconds, "%")
+    for name, (begin, end) in {"whole run": (found.began, found.ended), "while all re-tests wait": found.held}.items():
+        late = sorted(1000 * lag for time_, lag in found.lag if begin <= time_ <= end)
+        for share in (50, 99):
+            report.add(f"loop lag p{share}, {name}", late[len(late) * share // 100], "ms")
+        report.add(f"loop lag max, {name}", late[-1], "ms")
+    held = [call for call in found.calls if found.held[0] <= call.time <= found.held[1]]
+    report.add("calls while all re-tests wait", len(held), "")
+    report.add("passes per item", found.passes / found.items, "")
+    for system in ("api", "forge", "tracker"):
+        calls = [call for call in found.calls if call.system == system]
+        report.add(f"{system}: calls per item", len(calls) / found.items, "")
+        report.add(f"{system}: writes per item", sum(call.method in WRITES for call in calls) / found.items, "")
+    for (system, method, route), count in sorted(Counter(map(_name, found.calls)).items()):
+        report.add(f"{system} {method} {route}", count / found.items, "")
+
+
+def _name(call: Call) -> tuple[str, str, str]:
+    return call.system, call.method, call.route
+
+
+def _way(found: Measured) -> str:
+    """Each call of the last item that began, in their order, by pass."""
+    last = max((call for call in found.calls if call.behalf.actor == "item"), key=lambda call: call.time).behalf.name
+    mine = [call for call in found.calls if call.behalf.name == last]
+    lines, number = [f"the way of {last}:"], 0
+    for call in sorted(mine, key=lambda call: (call.behalf.pass_number, call.time)):
+        if call.behalf.pass_number != number:
+            number = call.behalf.pass_number
+            lines.append(f"{call.time - found.began:7.2f} s  {call.behalf.actor} {call.behalf.stage}")
+        lines.append(f"             {call.system:7} {call.method:6} {call.route} {call.status}")
+    return "\n".join(lines)
