@@ -21,6 +21,7 @@ from conveyor.pipeline.facts import JobFact
 from conveyor.web.errors import Ambiguous, NotFound, RateLimited, Refused, Unavailable
 from tests.fakes import memory_jobs, memory_leases
 from tests.fakes.clock import Clock, ManualClock
+from tests.fakes.gates import Fate, Gate
 from tests.fakes.memory_rules import refusal, strictness, with_defaults
 from tests.fakes.memory_store import JOBS, LEASES, PODS, MemoryStore, OnChange, key_of
 
@@ -63,6 +64,7 @@ class MemoryCluster(Cluster):
         self.heartbeats: dict[Key, str] = {}
         self.overtake: Callable[[str, Key], object] = self._annotate
         """What somebody else does to the object just before, where a write is overtaken."""
+        self.gate = Gate()
         self._faults: list[tuple[str, Fault | None]] = []
 
     # --- what a test does
@@ -106,7 +108,7 @@ class MemoryCluster(Cluster):
     # --- WorkItems and Repositories
 
     async def get(self, kind: Kind, key: Key) -> JSONObject | None:
-        await self._read("get")
+        await self._read("get", f"{kind} {key}")
         return copy.deepcopy(self.store.objects.get((kind, key)))
 
     async def list_all(self, kind: Kind) -> list[JSONObject]:
@@ -288,26 +290,36 @@ class MemoryCluster(Cluster):
 
     # --- one call
 
-    async def _read(self, verb: str) -> None:
+    async def _read(self, verb: str, about: str = "") -> None:
         await asyncio.sleep(0)  # others may come in between
         self._not_sent(self._take(verb), verb)
+        if await self.gate.arrive(verb, about) != Fate.LANDS:
+            raise Unavailable(f"{verb}: no answer")
 
     async def _write(self, verb: str, kind: str, key: Key, body: JSONObject, act: Callable[[], Written]) -> Written:
         await asyncio.sleep(0)
         fault = self._take(verb)
-        before = self.store.version
         if fault in (Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.REQUEST_LOST):
             self.writes.append(Write(verb, kind, key, "not sent", copy.deepcopy(body), fault))
             self._not_sent(fault, verb)
             return Uncertain(f"{verb} {key}: no answer")
-        if fault == Fault.OVERTAKEN and (kind, key) in self.store.objects:
-            self.overtake(kind, key)
+
+        def land() -> Written:
+            if fault == Fault.OVERTAKEN and (kind, key) in self.store.objects:
+                self.overtake(kind, key)
             before = self.store.version
-        written = Rejected("as the test wished") if fault == Fault.REJECTED else act()
-        outcome = _outcome(written, changed=self.store.version != before)
-        self.writes.append(Write(verb, kind, key, outcome, copy.deepcopy(body), fault))
+            written = Rejected("as the test wished") if fault == Fault.REJECTED else act()
+            outcome = _outcome(written, changed=self.store.version != before)
+            self.writes.append(Write(verb, kind, key, outcome, copy.deepcopy(body), fault))
+            return written
+
+        fate = await self.gate.arrive(verb, f"{kind} {key}", land)
+        if fate in (Fate.LOST, Fate.LATE):
+            return Uncertain(f"{verb} {key}: no answer")
+        written = land()
         await asyncio.sleep(0)
-        return Uncertain(f"{verb} {key}: no answer") if fault == Fault.ANSWER_LOST else written
+        lost = fault == Fault.ANSWER_LOST or fate == Fate.ANSWER_LOST
+        return Uncertain(f"{verb} {key}: no answer") if lost else written
 
     def _annotate(self, kind: str, key: Key) -> None:
         self.store.edit(kind, key, {"metadata": {"annotations": {"somebody-else": str(self.store.version)}}})

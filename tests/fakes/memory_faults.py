@@ -1,14 +1,12 @@
 """What may befall a call to a fake of the outside world, and the end of the process that made it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from enum import StrEnum
 
-from conveyor.web.errors import Ambiguous, Unavailable
-
-
-class KilledError(BaseException):
-    """The process ends here: nothing that catches errors may catch this."""
+from conveyor.web.errors import Ambiguous, OutsideError, Unavailable
+from tests.fakes.gates import Fate, Gate
 
 
 class CallFault(StrEnum):
@@ -25,6 +23,7 @@ class Calls:
 
     def __init__(self, on_effect: Callable[[], None] | None = None) -> None:
         self.on_effect = on_effect
+        self.gate = Gate()
         self.effects: list[tuple[str, ...]] = []
         """The ledger: what was applied, in order."""
         self.reads = 0
@@ -41,7 +40,8 @@ class Calls:
     async def read(self) -> None:
         await asyncio.sleep(0)
         self.reads += 1
-        if self.down:
+        fate = await self.gate.arrive("read", "forge")
+        if self.down or fate != Fate.LANDS:
             raise Unavailable("no connection")
 
     async def write(self, verb: str, act: Callable[[], tuple[str, ...]]) -> None:
@@ -52,11 +52,22 @@ class Calls:
             raise Unavailable(f"{verb}: no connection")
         if fault == CallFault.REQUEST_LOST:
             raise Ambiguous(f"{verb}: no answer")
+        fate = await self.gate.arrive(verb, "forge", lambda: self._land_late(verb, act))
+        if fate in (Fate.LOST, Fate.LATE):
+            raise Ambiguous(f"{verb}: no answer")
+        self._land(verb, act)
+        if fault == CallFault.ANSWER_LOST or fate == Fate.ANSWER_LOST:
+            raise Ambiguous(f"{verb}: no answer")
+
+    def _land(self, verb: str, act: Callable[[], tuple[str, ...]]) -> None:
         self.effects.append((verb, *act()))
         if self.on_effect is not None:
             self.on_effect()
-        if fault == CallFault.ANSWER_LOST:
-            raise Ambiguous(f"{verb}: no answer")
+
+    def _land_late(self, verb: str, act: Callable[[], tuple[str, ...]]) -> None:
+        """Nobody hears what it is answered."""
+        with contextlib.suppress(OutsideError):
+            self._land(verb, act)
 
     def _take(self, verb: str) -> CallFault | None:
         for index, (name, fault) in enumerate(self._faults):

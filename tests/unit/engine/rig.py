@@ -15,8 +15,8 @@ from conveyor.engine.connections import Connections
 from conveyor.engine.identity import Liveness
 from conveyor.engine.world import EngineSettings
 from tests.fakes.clock import ManualClock
+from tests.fakes.gates import KilledError
 from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.memory_faults import KilledError
 from tests.fakes.memory_forge import MemoryForge
 from tests.fakes.memory_probes import MemoryProbes
 from tests.fakes.memory_store import JOBS
