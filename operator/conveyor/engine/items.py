@@ -19,6 +19,7 @@ from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine import effects, lanes, runs
 from conveyor.engine.admission import admit
+from conveyor.engine.adopting import Adopting
 from conveyor.engine.amend import apply_amend
 from conveyor.engine.effects import Applied
 from conveyor.engine.endings import Endings, hold
@@ -65,6 +66,7 @@ class ItemReconciler:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
         self._leases, self._prober, self._endings = world.leases, prober, Endings(world, hub, events)
         self._leases.released = hub.lease_released
+        self._adopting = Adopting(world.leases.judge, world.leases.clock)
         self._refusals: dict[Key, tuple[str, Applied]] = {}
         """Transition id, and how its effect was refused a moment ago; taken by the next pass."""
 
@@ -94,6 +96,7 @@ class ItemReconciler:
     async def _after_the_end(self, key: Key) -> Outcome:
         """The item is gone: let go of its finished Jobs, which nobody will ask any more."""
         self._refusals.pop(key, None)
+        self._adopting.forget(key)
         await runs.tidy(self._world, [job for job in self._world.cache.jobs_of(key) if job.left_over])
         await self._leases.release_gone(key)
         return Done()
@@ -143,12 +146,15 @@ class ItemReconciler:
 
     async def _owned(self, case: Case, action: Action) -> Action:
         """The action, with the Leases that it needs in our hands; else to wait for them, or to look again."""
-        owner = _owner(case.item)
-        for name in sorted(needed(case.item, action, enabled=case.policy.transition_lease)):
+        owner, names = _owner(case.item), needed(case.item, action, enabled=case.policy.transition_lease)
+        intent = case.status.transition
+        if intent is not None and not names and _adopts(intent, action):
+            return action if await self._adopting.is_left(owner.key, intent) else Settle(case.status, after=1.0)
+        for name in sorted(names):
             match await self._leases.take(name, owner):
                 case Held():
                     continue
-                case HeldBy() if name == transition_lease(case.item):
+                case HeldBy(holder) if holder.endswith(f"/{owner.uid}"):
                     return Settle(case.status, after=SOON)  # whoever has it writes this very status
                 case HeldBy(holder):
                     text = f"Lease {name} is held by {holder}: it goes on when that one is done or gone"
@@ -363,6 +369,12 @@ def _soon(outcome: Outcome) -> Outcome:
             return Again(SOON)
         case Retry():
             return outcome
+
+
+def _adopts(intent: Transition, action: Action) -> bool:
+    """Whether the action makes another's intent ours."""
+    new = action.status.transition if isinstance(action, Settle) else None
+    return new is not None and new.id == intent.id and new.holder != intent.holder
 
 
 def _claims(case: Case, action: Action) -> bool:
