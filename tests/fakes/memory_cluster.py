@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from conveyor.api.annotations import LABEL_WORKITEM, RESULT_FINALIZER
+from conveyor.api.fields import rfc3339
 from conveyor.cluster.jobs import job_fact, missing_job_fact
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record, spec_of
 from conveyor.cluster.merge_patch import apply_merge_patch
@@ -177,14 +178,32 @@ class MemoryCluster(Cluster):
         def write() -> Written:
             if (JOBS, key) in self.store.objects:
                 return Lost()
-            job = self.store.add(JOBS, key, manifest | {"status": {"active": 1}})
-            self.store.pods[key] = [memory_jobs.running_pod(job)]
+            held = manifest["spec"].get("suspend")
+            job = self.store.add(JOBS, key, manifest | {"status": {} if held else self._begun()})
+            self.store.pods[key] = [] if held else [memory_jobs.running_pod(job)]
             return Won(job)
 
         return await self._write("create_job", JOBS, key, manifest, write)
 
-    async def delete_job(self, key: Key, *, uid: str) -> None:
-        await self._delete("delete_job", JOBS, key, uid)
+    async def start_job(self, key: Key, *, uid: str) -> Written:
+        def write() -> Written:
+            job = self.store.objects.get((JOBS, key))
+            if job is None or job["metadata"]["uid"] != uid:
+                return Lost()
+            begins = job["spec"].get("suspend") and "deletionTimestamp" not in job["metadata"]
+            if begins:
+                self.store.pods[key] = [memory_jobs.running_pod(job)]
+            changes = {"spec": {"suspend": False}} | ({"status": self._begun()} if begins else {})
+            return Won(self.store.put(JOBS, key, apply_merge_patch(job, changes)))
+
+        return await self._write("start_job", JOBS, key, {"uid": uid}, write)
+
+    def _begun(self) -> JSONObject:
+        """What the Job's controller says of one that is not suspended."""
+        return {"active": 1, "startTime": rfc3339(self.clock.now())}
+
+    async def delete_job(self, key: Key, *, uid: str, resource_version: str = "") -> None:
+        await self._delete("delete_job", JOBS, key, uid, resource_version=resource_version)
 
     async def expire_job(self, key: Key, *, seconds: int) -> None:
         await self._patch_job("expire_job", key, lambda _: {"spec": {"ttlSecondsAfterFinished": seconds}})
@@ -347,10 +366,12 @@ class MemoryCluster(Cluster):
             case Uncertain(message):
                 raise Ambiguous(message)
 
-    async def _delete(self, verb: str, kind: str, key: Key, uid: str) -> None:
+    async def _delete(self, verb: str, kind: str, key: Key, uid: str, *, resource_version: str = "") -> None:
         def write() -> Written:
             obj = self.store.objects.get((kind, key))
             if obj is None or obj["metadata"]["uid"] != uid:
+                return Lost()
+            if resource_version not in ("", obj["metadata"]["resourceVersion"]):
                 return Lost()
             deleted = self.store.delete(kind, key)
             if kind == JOBS and (kind, key) in self.store.objects:

@@ -151,6 +151,8 @@ class Names:
         what = self._jobs.get(call.path.rsplit("/", 1)[-1], "of nobody")
         if call.method == "DELETE":
             return f"Job {what}: delete"
+        if (call.json.get("spec") or {}).get("suspend") is False:
+            return f"Job {what}: start"
         return f"Job {what}: {'let go' if 'finalizers' in metadata else 'expire'}"
 
 

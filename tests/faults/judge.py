@@ -77,7 +77,7 @@ def unfinished(audit: Audit, name: str, expected: Expected) -> Iterator[str]:
     for job in audit.jobs.get(name, []):
         if FINALIZER in (job["metadata"].get("finalizers") or []):
             yield f"Job {job['metadata']['name']} is still held by our finalizer"
-        if "ttlSecondsAfterFinished" not in job["spec"]:
+        if began(job) and "ttlSecondsAfterFinished" not in job["spec"]:
             yield f"Job {job['metadata']['name']} was never given an end"
     for lease in audit.owned_leases():
         yield f"Lease {lease}"
@@ -112,7 +112,7 @@ def _rules(evidence: Evidence) -> Iterator[str]:
 
 
 def _jobs(evidence: Evidence, expected: Expected) -> Iterator[str]:
-    jobs = evidence.audit.jobs.get(evidence.name, [])
+    jobs = [job for job in evidence.audit.jobs.get(evidence.name, []) if began(job)]
     for name, count in Counter(job["metadata"]["name"] for job in jobs).items():
         if count > 1:
             yield f"double: Job {name} was created {count} times"
@@ -121,6 +121,11 @@ def _jobs(evidence: Evidence, expected: Expected) -> Iterator[str]:
     for intent, count in Counter(ran.intent for ran in evidence.ran if ran.intent).items():
         if count > 1:
             yield f"double: the Job of intent {intent} ran {count} times"
+
+
+def began(job: Object) -> bool:
+    """One that was created suspended, too late, and never let begin, does nothing."""
+    return "startTime" in job.get("status", {})
 
 
 def _compared(what: str, there: Counter[str], wanted: Counter[str]) -> Iterator[str]:

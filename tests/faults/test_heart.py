@@ -3,7 +3,7 @@
 | write, of merge and of production | fault |
 |---|---|
 | intent | killed after it, answer lost, carried out twice, arriving while a successor is at work |
-| effect: the merge itself, the Job itself | the same, and 500 though it was carried out |
+| effect: the merge itself, the Job's creation, its start | some of the same, and 500 though it was carried out |
 | result | killed after it, 500 though it was carried out, arriving while a successor is at work |
 """
 
@@ -25,7 +25,8 @@ HEART = {
     "forge: POST pulls/n/merge fast-forward-only": EFFECT,
     "item: to deploy, end of Merge": RESULT,
     "item: intent Production": INTENT,
-    "Job Production: create": EFFECT,
+    "Job Production: create": (Fault.KILL_AFTER, Fault.ERROR_APPLIED, Fault.REPEAT_SECOND, Fault.LATE_IN_THE_RACE),
+    "Job Production: start": (Fault.KILL_AFTER, Fault.DROP_ANSWER, Fault.LATE_IN_THE_RACE),
     "item: to done, end of Production": RESULT,
 }
 CASES = [Case(PLAIN.name, Target(write), fault) for write, faults in HEART.items() for fault in faults]

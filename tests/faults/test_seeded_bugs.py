@@ -31,6 +31,7 @@ def again(old):
         written = await old(self, manifest)
         if isinstance(written, Uncertain):
             manifest["metadata"]["name"] += "-again"
+            manifest["spec"]["suspend"] = False
             written = await old(self, manifest)
         return written
     return create_job

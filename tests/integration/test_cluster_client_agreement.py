@@ -174,26 +174,32 @@ async def test_jobs_in_memory_and_on_the_api_server_answer_alike(namespace: str,
     async with await from_kubeconfig(kubeconfig) as connection:
         real = await _job_story(KubernetesCluster(connection), namespace)
     assert await _job_story(MemoryCluster(), namespace) == real
-    assert real[1:3] == ["Won", "Lost"]
+    assert real[1:4] == ["Won", "Lost", "Lost"]
+
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 async def _job_story(cluster: Cluster, namespace: str) -> list[Any]:
     key = Key(namespace, "run-1")
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example.invalid/x"}]}}
     metadata = {"name": key.name, "namespace": namespace, "finalizers": ["conveyor.dev/result"]}
-    spec = {"backoffLimit": 0, "template": template}
+    spec = {"backoffLimit": 0, "template": template, "suspend": True}
     manifest = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
     before = await cluster.job(key, with_message=True)
     first, second = await cluster.create_job(manifest), await cluster.create_job(manifest)
-    told: list[Any] = [before.state, type(first).__name__, type(second).__name__]
+    third = await cluster.start_job(key, uid=NOBODY)
+    told: list[Any] = [before.state, *(type(answer).__name__ for answer in (first, second, third))]
     job = await cluster.job(key, with_message=False)
-    told += [job.state, job.has_finalizer, job.has_ttl]
+    told += [job.state, job.suspended, job.unstarted, job.has_finalizer, job.has_ttl]
     await cluster.delete_job(key, uid="another")
     await cluster.expire_job(key, seconds=600)
     told.append(await _flags(cluster, key))
     await cluster.delete_job(key, uid=job.uid)
     told.append(await _flags(cluster, key))
+    told.append(type(await cluster.start_job(key, uid=job.uid)).__name__)
     await cluster.release_job(key)
+    told.append(type(await cluster.start_job(key, uid=job.uid)).__name__)
     await cluster.delete_job(key, uid=job.uid)
     await cluster.release_job(key)
     return told

@@ -9,7 +9,7 @@ import pytest
 
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import from_kubeconfig
-from conveyor.cluster.protocol import Key, Rejected, Won
+from conveyor.cluster.protocol import Key, Lost, Rejected, Won
 from conveyor.pipeline.facts import JobFact, JobState
 from tests.cluster.api import STRATEGIC, Kube
 from tests.cluster.node import Outcome, ScriptedNode
@@ -175,6 +175,50 @@ async def test_running_job_under_our_finalizer_that_somebody_deletes_still_ends(
         fact = await jobs.ended()
     assert (fact.complete, fact.message) == (True, ANSWER)
     await jobs.cluster.release_job(jobs.key)
+
+
+async def test_job_created_suspended_has_no_pod_until_this_very_one_is_let_begin(jobs: Jobs, kubeconfig: Path) -> None:
+    uid = await jobs.create(suspend=True)
+    another = await jobs.cluster.start_job(jobs.key, uid="00000000-0000-0000-0000-000000000000")
+    assert isinstance(another, Lost), another
+    fact = await jobs.cluster.job(jobs.key, with_message=True)
+    assert (fact.state, fact.suspended, fact.unstarted, jobs.pods()) == (JobState.ACTIVE, True, True, [])
+    async with ScriptedNode(kubeconfig, lambda _: Outcome(message=ANSWER), namespaces=[jobs.key.namespace]):
+        assert isinstance(await jobs.cluster.start_job(jobs.key, uid=uid), Won)
+        ended = await jobs.ended()
+    assert (ended.message, ended.unstarted) == (ANSWER, False)
+    assert isinstance(await jobs.cluster.start_job(jobs.key, uid=uid), Won)
+    assert (await jobs.cluster.job(jobs.key, with_message=True)) == ended
+
+
+async def test_job_suspended_after_it_began_is_told_from_one_that_never_did(jobs: Jobs) -> None:
+    uid = await jobs.create(suspend=True)
+    await jobs.cluster.start_job(jobs.key, uid=uid)
+    await jobs.pod()
+    path = f"/apis/batch/v1/namespaces/{jobs.key.namespace}/jobs/{jobs.key.name}"
+    jobs.kube.patch(path, {"spec": {"suspend": True}})
+    await jobs.until_no_pod_is_left()
+    fact = await jobs.cluster.job(jobs.key, with_message=True)
+    assert (fact.state, fact.suspended, fact.unstarted) == (JobState.ACTIVE, True, False)
+
+
+async def test_job_let_begin_while_it_is_being_deleted_gets_no_pod(jobs: Jobs) -> None:
+    uid = await jobs.create(suspend=True, finalizers=("conveyor.dev/result",))
+    await jobs.cluster.delete_job(jobs.key, uid=uid)
+    await jobs.cluster.start_job(jobs.key, uid=uid)
+    await anyio.sleep(1)  # for a pod that must not come
+    fact = await jobs.cluster.job(jobs.key, with_message=True)
+    assert (fact.state, fact.unstarted, jobs.pods()) == (JobState.DELETING, True, [])
+    await jobs.cluster.release_job(jobs.key)
+
+
+async def test_job_that_changed_since_it_was_seen_is_not_deleted(jobs: Jobs) -> None:
+    won = await jobs.cluster.create_job(jobs.manifest(suspend=True))
+    assert isinstance(won, Won)
+    metadata = won.object["metadata"]
+    await jobs.cluster.start_job(jobs.key, uid=metadata["uid"])
+    await jobs.cluster.delete_job(jobs.key, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
+    assert (await jobs.cluster.job(jobs.key, with_message=False)).state == JobState.ACTIVE
 
 
 async def test_release_leaves_other_finalizers(jobs: Jobs) -> None:

@@ -87,10 +87,11 @@ async def test_role_is_enough_for_items(cluster: KubernetesCluster, namespace: s
 @pytest.mark.usefixtures("crds")
 async def test_role_is_enough_for_jobs(cluster: KubernetesCluster, namespace: str) -> None:
     key = Key(namespace, "run")
-    job = manifest(namespace, "Job", "run", spec={"backoffLimit": 0, "template": POD})
+    job = manifest(namespace, "Job", "run", spec={"backoffLimit": 0, "template": POD, "suspend": True})
     job["metadata"]["finalizers"] = ["conveyor.dev/result"]
     assert isinstance(await cluster.create_job(job), Won)
     fact = await cluster.job(key, with_message=True)
+    assert isinstance(await cluster.start_job(key, uid=fact.uid), Won)
     await cluster.expire_job(key, seconds=60)
     await cluster.release_job(key)
     await cluster.delete_job(key, uid=fact.uid)

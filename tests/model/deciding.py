@@ -9,10 +9,11 @@
 | merge: the base contains the head | records the result | `merging.merge`, `_merged` |
 | merge: it does not, and the base has moved | drops the intent: it never will | `merging.merge`, `intents.dropped` |
 | merge: neither | sends it, or after the deadline asks a person | `intents.apply_once`, `parked` |
-| Job: missing, and no uid is on record | sends it, however late | `effect_jobs._create`, `_prepared_again` |
-| Job: missing, though a uid is on record; or another uid | asks a person | `effect_jobs._production_job`, `parked` |
-| Job: there, and no uid is on record | records the uid | `effect_jobs._production_job` |
-| Job: ended, its uid on record | records the result | `effect_jobs._production_ended` |
+| Job: missing, and no uid is on record | creates it suspended, however late | `effect_jobs._apply`, `_prepared_again` |
+| Job: missing, though a uid is on record; or another uid | asks a person | `effect_jobs._followed`, `parked` |
+| Job: there, and no uid is on record | records the uid | `effect_jobs._followed` |
+| Job: suspended, its uid on record | starts it | `effect_jobs._let_begin`, `_apply` |
+| Job: ended, its uid on record | records the result | `effect_jobs.ENDINGS` |
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def land_merge(state: State, request: Request, protocol: Protocol) -> State:
 
 
 def land_job(state: State, request: Request, protocol: Protocol) -> State:
-    """`cluster.client.create_job`: refused where the name is taken."""
+    """`cluster.client.create_job`: suspended, and refused where the name is taken. `start_job` for one with a uid."""
     other, number = state.other, request.intent
     if request.uid:
         return _start_job(state, request)

@@ -45,8 +45,8 @@ class Protocol:
     """The base's head is read before it is asked whether it contains the commit."""
     recorded_mode: bool = True
     """Whether a Lease is needed is what the intent says. Off: what the switch says now."""
-    started_by_uid: bool = False
-    """A Job is created suspended, and started by the uid on record: not as built, but it would close the last gap."""
+    started_by_uid: bool = True
+    """A Job is created suspended, and started by the uid on record. Off: created at work."""
     live_tidy: bool = True
     """A Job is let go by the item as the API server has it. Off: by the cache."""
     own_release: bool = True

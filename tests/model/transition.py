@@ -219,11 +219,14 @@ def _release(state: State, i: int, protocol: Protocol) -> State:
 
 
 def _tidy(state: State, i: int, protocol: Protocol) -> Iterator[Step[State]]:
-    """`runs.untidy` and `runs.tidy`: the finalizer of a Job goes once the item itself no longer names it."""
+    """`runs.untidy` and `runs.tidy`: the finalizer of a Job goes once the item itself no longer names it.
+
+    One that never began is deleted, on the version that was seen.
+    """
     item = state.item if protocol.live_tidy else state.actors[i].seen
     for number, job in enumerate(state.other.jobs):
         if job in ("ended", "suspended") and item.intent != number:
-            let_go = state.other._replace(jobs=put(state.other.jobs, number, "let go"))
+            let_go = state.other._replace(jobs=put(state.other.jobs, number, "let go" if job == "ended" else ""))
             yield Step(f"lets job {number} go", state._replace(other=let_go))
 
 

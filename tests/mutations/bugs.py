@@ -144,6 +144,14 @@ BUGS = (
         _pipeline("effect_jobs"),
     ),
     Bug(
+        "a Job of an effect begins as soon as it is created",
+        "operator/conveyor/engine/manifests.py",
+        ' | {"suspend": True}}',
+        "}",
+        "an intent has its effect once",
+        "tests/unit/engine/test_late_jobs.py",
+    ),
+    Bug(
         "a Job of an effect has no finalizer",
         "operator/conveyor/engine/manifests.py",
         ' | {"finalizers": [names.RESULT_FINALIZER]}',

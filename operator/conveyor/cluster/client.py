@@ -15,7 +15,17 @@ from conveyor.cluster.leases import API_VERSION as LEASE_VERSION
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record, spec_of
 from conveyor.cluster.paths import path
 from conveyor.cluster.pods import PodFact, pod_fact
-from conveyor.cluster.protocol import HEARTBEAT_ANNOTATION, Cluster, JSONObject, Key, Kind, Uncertain, Written
+from conveyor.cluster.protocol import (
+    HEARTBEAT_ANNOTATION,
+    Cluster,
+    JSONObject,
+    Key,
+    Kind,
+    Lost,
+    Rejected,
+    Uncertain,
+    Written,
+)
 from conveyor.cluster.replies import failure, is_ok, without_managed_fields, written
 from conveyor.pipeline.facts import JobFact
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, Unavailable
@@ -63,7 +73,7 @@ class KubernetesCluster(Cluster):
         return await self._write("POST", _path(kind, manifest["metadata"]["namespace"]), manifest)
 
     async def delete(self, kind: Kind, key: Key, *, uid: str) -> None:
-        await self._delete(_path(kind, key.namespace, key.name), uid)
+        await self._delete(_path(kind, key.namespace, key.name), {"uid": uid})
 
     # --- Jobs
 
@@ -77,8 +87,16 @@ class KubernetesCluster(Cluster):
     async def create_job(self, manifest: JSONObject) -> Written:
         return await self._write("POST", _jobs_path(manifest["metadata"]["namespace"]), manifest)
 
-    async def delete_job(self, key: Key, *, uid: str) -> None:
-        await self._delete(_job_path(key), uid)
+    async def start_job(self, key: Key, *, uid: str) -> Written:
+        body = {"metadata": {"uid": uid}, "spec": {"suspend": False}}
+        written = await self._write("PATCH", _job_path(key), body, content_type=MERGE_PATCH)
+        if isinstance(written, Rejected) and "metadata.uid" in written.message:
+            return Lost()  # measured on 1.34: of another uid it says 422, "metadata.uid: field is immutable"
+        return written
+
+    async def delete_job(self, key: Key, *, uid: str, resource_version: str = "") -> None:
+        version = {"resourceVersion": resource_version} if resource_version else {}
+        await self._delete(_job_path(key), {"uid": uid} | version)
 
     async def expire_job(self, key: Key, *, seconds: int) -> None:
         await self._patch_job(key, {"spec": {"ttlSecondsAfterFinished": seconds}})
@@ -223,9 +241,9 @@ class KubernetesCluster(Cluster):
             if not isinstance(error, NotFound):
                 raise error
 
-    async def _delete(self, target: str, uid: str) -> None:
-        """An object that is gone, or replaced by a namesake (409: the precondition failed), is no error."""
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+    async def _delete(self, target: str, preconditions: JSONObject) -> None:
+        """An object that is gone, or is not what was meant (409: a precondition failed), is no error."""
+        options = {"propagationPolicy": "Background", "preconditions": preconditions}
         reply = await self._connection.request("DELETE", target, body=options)
         if not is_ok(reply):
             error = failure(reply, f"DELETE {target}")

@@ -66,7 +66,7 @@ def job_fact(job: JSONObject, pods: Sequence[JSONObject] | None) -> JobFact:
     pod, end = newest(pods or ()), _end(job, pods or ())
     state, cause = _state(job, end), _Cause("")
     if state == JobState.ACTIVE:
-        cause = _Cause(_waiting(status, pod))
+        cause = _Cause(_waiting(job, pod))
     elif state == JobState.ENDED and end is not None and not end.complete:
         cause = _Cause(end.reason) if pods is None else _cause(end.reason, pod)
     return JobFact(
@@ -78,6 +78,8 @@ def job_fact(job: JSONObject, pods: Sequence[JSONObject] | None) -> JobFact:
         message=_message(spec, pod) if state == JobState.ENDED else None,
         disrupted=cause.disrupted,
         finished=end.time if end is not None else None,
+        suspended=_suspended(job),
+        unstarted="startTime" not in status,
         has_ttl="ttlSecondsAfterFinished" in spec,
         has_finalizer=_held(job),
     )
@@ -110,6 +112,11 @@ def _state(job: JSONObject, end: _End | None) -> JobState:
     if _deleted(job) and not (ended and _held(job)):
         return JobState.DELETING
     return JobState.ENDED if ended else JobState.ACTIVE
+
+
+def _suspended(job: JSONObject) -> bool:
+    """By its spec: the condition of that name follows a moment later."""
+    return job.get("spec", {}).get("suspend") is True
 
 
 def _deleted(job: JSONObject) -> bool:
@@ -189,12 +196,12 @@ def _message(job_spec: JSONObject, pod: JSONObject | None) -> str | None:
 # --- waiting
 
 
-def _waiting(status: JSONObject, pod: JSONObject | None) -> str:
+def _waiting(job: JSONObject, pod: JSONObject | None) -> str:
     """What keeps the pod from working, "" where nothing does."""
-    ending = _condition(status, "FailureTarget")
+    ending = _condition(job.get("status", {}), "FailureTarget")
     if ending is not None:
         return str(ending.get("reason") or "")
-    if _condition(status, "Suspended") is not None:
+    if _suspended(job):
         return "Suspended"
     if pod is None or not _at_work(pod):
         return ""

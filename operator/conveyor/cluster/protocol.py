@@ -97,8 +97,17 @@ class Cluster(Protocol):
     async def create_job(self, manifest: JSONObject) -> Written:
         """Lost where a Job of that name is there."""
 
-    async def delete_job(self, key: Key, *, uid: str) -> None:
-        """Delete the Job and its pods (propagationPolicy Background), only if it has this uid."""
+    async def start_job(self, key: Key, *, uid: str) -> Written:
+        """Let this very Job begin, which was created suspended; one that has begun stays as it is.
+
+        Lost where it is gone, or another has its name.
+        """
+
+    async def delete_job(self, key: Key, *, uid: str, resource_version: str = "") -> None:
+        """Delete the Job and its pods (propagationPolicy Background), only if it has this uid.
+
+        With a resourceVersion only if it has not changed since; one that has is no error.
+        """
 
     async def expire_job(self, key: Key, *, seconds: int) -> None:
         """Let the cluster remove a finished Job after that time. NotFound is no error."""

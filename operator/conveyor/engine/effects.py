@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.workitem import Effect, Transition
-from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine.leases import Owner
 from conveyor.engine.manifests import effect_job
 from conveyor.engine.world import World
@@ -24,6 +24,8 @@ from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, Rat
 
 RECOMPUTED_SECONDS = 1.0
 """How long Gitea takes to compute the merge base of a branch that it rebased (measured: about 0.5 s)."""
+STARTED_SECONDS = 60.0
+"""When a Job that was let begin is looked at, if nothing of it is heard before."""
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?&=%+-]{1,1000}")
 
 
@@ -159,10 +161,19 @@ async def _mark_merged(forge: Forge, number: int, head: str) -> Applied:
     return Applied("applied", 0.3)
 
 
-async def _create_job(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
-    match await world.cluster.create_job(effect_job(item, repository, transition)):
+async def _run_job(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
+    """Created, suspended; and once its uid is on record, that very Job is let begin."""
+    job = transition.job
+    if job is None or job.uid is None:
+        return _hint(await world.cluster.create_job(effect_job(item, repository, transition)), after=0.0)
+    key = Key(item.metadata.namespace, job.name)
+    return _hint(await world.cluster.start_job(key, uid=job.uid), after=STARTED_SECONDS)
+
+
+def _hint(written: Written, *, after: float) -> Applied:
+    match written:
         case Won():
-            return Applied("applied", 0.0)
+            return Applied("applied", after)
         case Lost():
             return Applied("conflict", 0.5)
         case Rejected(message):
@@ -176,5 +187,5 @@ EFFECTS: dict[Effect, Callable[[World, WorkItem, Repository, Transition], Awaita
     Effect.OPEN_PULL_REQUEST: _open_pull_request,
     Effect.REBASE: _rebase,
     Effect.MERGE: _merge,
-    **dict.fromkeys(JOB_KINDS, _create_job),
+    **dict.fromkeys(JOB_KINDS, _run_job),
 }

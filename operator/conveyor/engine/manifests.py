@@ -70,6 +70,8 @@ def run_job(plan: RunPlan) -> JSONObject:
 def effect_job(item: WorkItem, repository: Repository, transition: Transition) -> JSONObject:
     """No owner reference: a deleted item must not kill a deploy half way. The finalizer goes after the result.
 
+    Suspended, so that one created late, by a request that travelled or whose sender slept, does nothing.
+
     Raises Refused where the template cannot be built on.
     """
     if transition.job is None:
@@ -85,7 +87,8 @@ def effect_job(item: WorkItem, repository: Repository, transition: Transition) -
         _add_env(container, _effect_env(item, repository, transition))
         container["terminationMessagePath"] = TERMINATION_FILE
     metadata = _metadata(transition.job.name, item, labels) | {"finalizers": [names.RESULT_FINALIZER]}
-    return _job(metadata, pod, seconds=kind.seconds(repository.spec))
+    job = _job(metadata, pod, seconds=kind.seconds(repository.spec))
+    return job | {"spec": job["spec"] | {"suspend": True}}
 
 
 def _effect_env(item: WorkItem, repository: Repository, transition: Transition) -> dict[str, str]:

@@ -3,6 +3,7 @@
 | found | done |
 |---|---|
 | a Job whose item is gone, or is a namesake made later | its finalizer is taken off, and it expires |
+| a Job created suspended that no intent names | its item is looked at, or gone: it is deleted |
 | a finished Job whose answer was not taken, or that was not let go | its item is looked at |
 | a Job on record that is not there | its item is looked at |
 | an intent past its deadline that nobody has parked | its item is looked at |
@@ -59,7 +60,7 @@ class Reaper:
             item = self._world.cache.items.get(job.item)
             if item is None or item.uid != job.item_uid:
                 await reap(self._world, self._hub, job)
-            elif job.finished:
+            elif job.finished or job.unstarted:
                 self._hub.look_at(job.item)
 
     async def _items(self) -> None:

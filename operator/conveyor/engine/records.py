@@ -131,6 +131,8 @@ class JobRecord:
     finished: bool
     """Complete or Failed, as its controller says: of a Job that is being deleted it says nothing any more."""
     deleted: bool
+    unstarted: bool
+    """An effect's, created suspended, that nobody has let begin."""
     has_ttl: bool
     has_finalizer: bool
 
@@ -142,7 +144,7 @@ class JobRecord:
     @property
     def left_over(self) -> bool:
         """Whether there is something to let go of, once nobody waits for its end any more."""
-        return (self.finished and not self.tidy) or (self.deleted and self.has_finalizer)
+        return (self.finished and not self.tidy) or (self.deleted and self.has_finalizer) or self.unstarted
 
 
 def slim(obj: JSONObject) -> bytes:
@@ -223,18 +225,21 @@ def repository_record(obj: JSONObject) -> RepositoryRecord:
 
 def job_record(obj: JSONObject) -> JobRecord:
     metadata, key = obj["metadata"], key_of(obj)
-    labels = _dict(metadata, "labels")
-    conditions = _list(_dict(obj, "status"), "conditions")
+    labels, spec, status = _dict(metadata, "labels"), _dict(obj, "spec"), _dict(obj, "status")
+    effect = str(labels.get(LABEL_EFFECT, ""))
+    finished = any(_ended(condition) for condition in _list(status, "conditions"))
+    held_back = spec.get("suspend") is True and "startTime" not in status
     return JobRecord(
         key=key,
         uid=metadata["uid"],
         version=version_of(obj),
         item=Key(namespace=key.namespace, name=str(labels.get(LABEL_WORKITEM, ""))),
         item_uid=str(labels.get(LABEL_WORKITEM_UID, "")),
-        effect=str(labels.get(LABEL_EFFECT, "")),
-        finished=any(_ended(condition) for condition in conditions),
+        effect=effect,
+        finished=finished,
         deleted=bool(metadata.get("deletionTimestamp")),
-        has_ttl="ttlSecondsAfterFinished" in _dict(obj, "spec"),
+        unstarted=bool(effect) and held_back and not finished,
+        has_ttl="ttlSecondsAfterFinished" in spec,
         has_finalizer=RESULT_FINALIZER in (metadata.get("finalizers") or []),
     )
 

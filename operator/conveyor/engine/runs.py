@@ -131,7 +131,7 @@ async def stop_effect(world: World, item: WorkItem, transition: Transition) -> O
 
 
 def untidy(item: WorkItem, jobs: list[JobRecord]) -> list[JobRecord]:
-    """Jobs of this item at their end, or deleted, whose answers are stored and that still hold on."""
+    """Jobs of this item at their end, deleted, or never begun, that nobody waits for and that still hold on."""
     run, transition = item.status.active_run, item.status.transition
     in_use = {run.name if run is not None else ""}
     if transition is not None and transition.job is not None:
@@ -140,13 +140,16 @@ def untidy(item: WorkItem, jobs: list[JobRecord]) -> list[JobRecord]:
 
 
 async def tidy(world: World, jobs: list[JobRecord]) -> None:
-    """Let go of finished Jobs: the cluster removes them after a while.
+    """Let go of finished Jobs: the cluster removes them after a while. One that never began is deleted, if that is so.
 
     Before a finalizer goes the item itself is asked: by an old cache an effect's Job would be let go before its result
     is stored, and its name be free for another.
     """
     for job in jobs:
-        if (job.has_finalizer or job.deleted) and await _is_waited_for(world, job):
+        if (job.has_finalizer or job.deleted or job.unstarted) and await _is_waited_for(world, job):
+            continue
+        if job.unstarted and not job.deleted:
+            await world.cluster.delete_job(job.key, uid=job.uid, resource_version=str(job.version))
             continue
         if job.has_finalizer:
             await world.cluster.release_job(job.key)

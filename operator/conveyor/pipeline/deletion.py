@@ -98,6 +98,8 @@ def _not_done(case: Situation, transition: Transition) -> Settle | LetGo:
 
 def _waited_for(orphan: Orphan, transition: Transition) -> Settle | LetGo:
     match orphan.facts.effect_job:
+        case JobFact(suspended=True, unstarted=True):
+            return _not_done(orphan, transition)
         case JobFact(state=JobState.ACTIVE | JobState.DELETING):
             return Settle(orphan.status, after=60.0)
         case JobFact(state=JobState.MISSING) if transition.job is not None and transition.job.uid is None:

@@ -37,12 +37,16 @@ def follow_job(case: Case, transition: Transition) -> Action:
 
 
 def _followed(case: Case, transition: Transition, job: JobFact) -> Action:
-    """Created under its name once, and never again after its uid is on record. Its finalizer keeps it until then."""
+    """Created under its name once, suspended, and never again after its uid is on record; then let begin.
+
+    So a request to create it that comes late leaves a Job that nobody starts, and one to start it changes nothing. Its
+    finalizer keeps it until its result is stored.
+    """
     recorded = transition.job or TransitionJob(name="")
     if job.state == JobState.MISSING:
         if recorded.uid is not None:
             return parked(case, transition)
-        return _prepared_again(case, transition) if transition.phase == "Unknown" else _create(case, transition)
+        return _prepared_again(case, transition) if transition.phase == "Unknown" else _apply(case, transition)
     if job.item_uid != case.item.metadata.uid or recorded.uid not in (None, job.uid):
         return parked(case, transition)
     if recorded.uid is None:
@@ -52,13 +56,27 @@ def _followed(case: Case, transition: Transition, job: JobFact) -> Action:
         return _at_work(case, seen, job, after=0.0)
     if job.state == JobState.ENDED:
         return ENDINGS[transition.effect](case, transition, read_effect_answer(job))
+    if job.unstarted and job.suspended:
+        return _let_begin(case, transition, job)
     if case.now >= transition.deadline_time + timedelta(seconds=UNREAD_SECONDS):
         return parked(case, transition)
     return _at_work(case, transition.model_copy(update={"phase": "Prepared"}), job, after=60.0)
 
 
+def _let_begin(case: Case, transition: Transition, job: JobFact) -> Action:
+    """Its time counts from here. One that somebody deletes before is never given a pod: a person's matter."""
+    if job.state == JobState.DELETING:
+        return parked(case, transition)
+    if transition.phase == "Unknown" or case.now >= transition.deadline_time:
+        return _prepared_again(case, transition)
+    return _apply(case, transition)
+
+
 def _at_work(case: Case, transition: Transition, job: JobFact, *, after: float) -> Action:
-    text = f"the {JOB_KINDS[transition.effect].what} is at work" + (f" ({job.reason})" if job.reason else "")
+    what = JOB_KINDS[transition.effect].what
+    text = f"the {what} is at work" + (f" ({job.reason})" if job.reason and not job.suspended else "")
+    if job.suspended and not job.unstarted:
+        text = f"the {what} was suspended by somebody after it began: it goes on when they set suspend to false"
     return wait(
         case,
         WaitingReason.DEPLOY,
@@ -69,8 +87,8 @@ def _at_work(case: Case, transition: Transition, job: JobFact, *, after: float) 
     )
 
 
-def _create(case: Case, transition: Transition) -> Action:
-    """However late: a Job that is not there has never been, or its finalizer would have kept it."""
+def _apply(case: Case, transition: Transition) -> Action:
+    """However late: a Job that is not there has never begun, and one that is suspended begins once."""
     if case.facts.refusal:
         text = f"the {JOB_KINDS[transition.effect].what} is refused: {case.facts.refusal}"
         return wait(case, WaitingReason.DEPLOY, text, on=("Repository", case.repository.name), after=30.0)

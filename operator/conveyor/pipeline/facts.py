@@ -182,6 +182,10 @@ class JobFact:
     disrupted: bool = False
     """Its end was not the work's doing: node loss, eviction, image pull, a pod that went away."""
     finished: datetime | None = None
+    suspended: bool = False
+    """Held back from its start, or stopped after it: no pod of it is at work, or soon none."""
+    unstarted: bool = False
+    """It has never been let begin, so that no pod of it has been."""
     has_ttl: bool = False
     has_finalizer: bool = False
 

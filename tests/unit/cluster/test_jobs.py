@@ -177,8 +177,18 @@ def test_reason_of_an_active_job_is_what_its_pod_waits_for(waiting: Object, reas
     assert job_fact(job({"active": 1}), [waiting]).reason == reason
 
 
-def test_reason_of_a_suspended_job_says_so() -> None:
-    assert job_fact(job({"conditions": [{"type": "Suspended", "status": "True"}]}), []).reason == "Suspended"
+@pytest.mark.parametrize(("status", "unstarted"), [({}, True), ({"startTime": AT}, False)], ids=["before", "after"])
+def test_job_suspended_before_or_after_its_start_says_so(status: Object, unstarted: bool) -> None:
+    """Measured on 1.34: a Job created suspended has no start time, and one suspended later keeps it."""
+    held = job(status)
+    held["spec"]["suspend"] = True
+    fact = job_fact(held, [])
+    assert (fact.reason, fact.suspended, fact.unstarted) == ("Suspended", True, unstarted)
+
+
+def test_job_let_begin_whose_condition_is_old_is_not_suspended() -> None:
+    fact = job_fact(job({"conditions": [{"type": "Suspended", "status": "True"}]}), [])
+    assert (fact.reason, fact.suspended) == ("", False)
 
 
 def test_reason_of_a_job_about_to_fail_is_why() -> None:
@@ -228,7 +238,7 @@ def test_pods_that_were_not_read_say_nothing_about_the_end() -> None:
 
 
 def test_fact_carries_identity_time_and_what_holds_the_job() -> None:
-    kept = job(COMPLETE, finalizers=["conveyor.dev/result"])
+    kept = job(COMPLETE | {"startTime": AT}, finalizers=["conveyor.dev/result"])
     kept["spec"]["ttlSecondsAfterFinished"] = 0
     assert job_fact(kept, []) == JobFact(
         JobState.ENDED,

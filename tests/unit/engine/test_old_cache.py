@@ -14,7 +14,7 @@ async def with_ended_deploy(rig: Rig) -> tuple[Process, Key, JobRecord]:
     item = rig.item()
     for _ in range(500):
         await rig._step(float("inf"))
-        found = [key for key in rig.cluster.store.keys(JOBS) if _is_effect(rig, key)]
+        found = [key for key in rig.cluster.store.keys(JOBS) if _is_effect(rig, key) and _is_at_work(rig, key)]
         if found and rig.process is not None:
             rig.cluster.end_job(found[0])
             return rig.process, item, job_record(rig.cluster.store.object(JOBS, found[0]))
@@ -23,6 +23,10 @@ async def with_ended_deploy(rig: Rig) -> tuple[Process, Key, JobRecord]:
 
 def _is_effect(rig: Rig, key: Key) -> bool:
     return LABEL_EFFECT in rig.cluster.store.object(JOBS, key)["metadata"]["labels"]
+
+
+def _is_at_work(rig: Rig, key: Key) -> bool:
+    return bool(rig.cluster.store.object(JOBS, key)["status"].get("active"))
 
 
 def finalizers(rig: Rig, job: JobRecord) -> list[str]:

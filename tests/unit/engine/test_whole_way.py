@@ -147,10 +147,11 @@ async def test_effect_that_nobody_confirms_happens_once(verb: str, fault: CallFa
 
 
 @pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.UNAVAILABLE])
-async def test_job_that_nobody_confirms_is_created_once(fault: Fault) -> None:
+@pytest.mark.parametrize("verb", ["create_job", "start_job"])
+async def test_job_that_nobody_confirms_is_created_once(verb: str, fault: Fault) -> None:
     rig, item = by_hand()
     for _ in range(4):
-        rig.cluster.fail_next("create_job", fault)
+        rig.cluster.fail_next(verb, fault)
     await carry(rig, item)
     assert_done_once(rig, item)
 

@@ -239,11 +239,17 @@ class World:
         held = self.whole.metadata.model_copy(update={"finalizers": finalizers})
         self.whole = self.whole.model_copy(update={"metadata": held})
 
-    def _create(self, name: str) -> None:
+    def _create(self, name: str, *, held: bool = False) -> None:
         if name in self.jobs:
             return
         self.created.append(name)
-        self.jobs[name] = JobFact(JobState.ACTIVE, uid=f"uid-{len(self.created)}", item_uid=self.whole.metadata.uid)
+        new = JobFact(JobState.ACTIVE, uid=f"uid-{len(self.created)}", item_uid=self.whole.metadata.uid)
+        self.jobs[name] = replace(new, suspended=held, unstarted=held)
+
+    def _start(self, name: str, uid: str) -> None:
+        job = self.jobs.get(name)
+        if job is not None and job.uid == uid:
+            self.jobs[name] = replace(job, suspended=False, unstarted=False)
 
     def _apply(self, transition: Transition) -> None:
         head, base = transition.precondition.head_sha, transition.precondition.base_sha
@@ -261,8 +267,10 @@ class World:
                 self.base = head
                 if self.random.random() > self.luck.effect_lost:
                     self.pull = self._closed_as_merged(head)
+            case Effect.PRODUCTION if transition.job is not None and transition.job.uid is not None:
+                self._start(transition.job.name, transition.job.uid)
             case Effect.PRODUCTION if transition.job is not None:
-                self._create(transition.job.name)
+                self._create(transition.job.name, held=True)
             case _:
                 pass
 
@@ -301,7 +309,7 @@ class World:
 
     def _happen(self) -> None:
         for name, job in list(self.jobs.items()):
-            if job.state == JobState.ACTIVE and self.random.random() < 0.6:
+            if job.state == JobState.ACTIVE and not job.suspended and self.random.random() < 0.6:
                 self.jobs[name] = self._end(name, job)
         for head in {self.branch, self.pull.head_sha if self.pull else None} - {None}:
             commit = self.commits[str(head)]

@@ -71,6 +71,7 @@ VALUES: Mapping[Want, tuple[Any, ...]] = {
         MISSING,
         UNKNOWN,
         job(JobState.ACTIVE),
+        job(JobState.ACTIVE, suspended=True, unstarted=True),
         job(JobState.DELETING),
         job(),
         job(complete=False, reason="BackoffLimitExceeded"),

@@ -49,6 +49,8 @@ GATES = {"approval": {"analysis": "Auto", "deploy": "Auto"}}
 DEPLOYED = Production(image=IMAGE, sha=HEAD, revision=HEAD, item="shop-et-17")
 WANTED = on_record(repository(gates=GATES | {"image": BUILT}, staging={"template": POD}), production=DEPLOYED)
 OTHER = sha("other")
+HELD = job(JobState.ACTIVE, suspended=True, unstarted=True)
+"""As it was created."""
 FRESH = gate("image_fresh")
 
 STAGE_OF = {
@@ -83,11 +85,18 @@ def row(whole: WorkItem, known: Facts, *, of: Repository = WANTED, hours: float 
     [
         (None, facts(), "Apply {}"),
         (None, facts(effect_job=job(JobState.ACTIVE)), "{} goes on"),
+        (None, facts(effect_job=HELD), "{} goes on"),
         (None, facts(effect_job=job()), "{} goes on"),
         (None, facts(effect_job=job(JobState.DELETING)), "{} goes on"),
         (None, facts(refusal="quota"), "{} goes on"),
         (None, facts(effect_job=job(item_uid="another")), "{} goes on, Stalled EffectUnknown"),
         ("job-uid", facts(effect_job=job(JobState.ACTIVE)), "{} goes on"),
+        ("job-uid", facts(effect_job=HELD), "Apply {}"),
+        ("job-uid", facts(effect_job=HELD, refusal="quota"), "{} goes on"),
+        ("job-uid", facts(effect_job=replace(HELD, state=JobState.DELETING)), "{} goes on, Stalled EffectUnknown"),
+        ("job-uid", facts(effect_job=replace(HELD, uid="another")), "{} goes on, Stalled EffectUnknown"),
+        ("job-uid", facts(effect_job=replace(HELD, unstarted=False)), "{} goes on"),
+        ("job-uid", facts(effect_job=replace(HELD, suspended=False)), "{} goes on"),
         ("job-uid", facts(effect_job=job(JobState.DELETING)), "{} goes on"),
         ("job-uid", facts(effect_job=UNKNOWN), "{} goes on"),
         ("job-uid", facts(), "{} goes on, Stalled EffectUnknown"),
@@ -96,11 +105,18 @@ def row(whole: WorkItem, known: Facts, *, of: Repository = WANTED, hours: float 
     ids=[
         "not there yet: it is created",
         "there: its uid goes on record first",
+        "there and suspended: its uid goes on record first",
         "there and ended unseen: its uid goes on record first",
         "deleted and held: its uid goes on record first",
         "refused: it waits and says so",
         "another item's of that name is not believed",
         "at work: it is waited for",
+        "suspended, its uid on record: it is let begin",
+        "refused its start: it waits and says so",
+        "deleted before it began: a person's matter",
+        "suspended, of another uid: never let begin",
+        "suspended by somebody after it began: theirs to let go on",
+        "let begin, its controller has not seen it: it is waited for",
         "deleted and held: it is waited for",
         "unreadable: it is waited for",
         "vanished after it was seen: never created again",
@@ -132,6 +148,33 @@ def test_job_nobody_hears_of_long_after_its_time_is_parked(effect: Effect) -> No
 @EACH
 def test_late_pass_still_creates_a_job_that_never_was(effect: Effect) -> None:
     assert row(at_work(effect, uid=None), facts(), hours=2) == f"Apply {effect.value}"
+
+
+@EACH
+def test_late_start_of_a_job_that_was_seen_counts_its_time_from_then(effect: Effect) -> None:
+    late = NOW + timedelta(days=1)
+    intent = settled(at_work(effect), facts(effect_job=HELD), of=WANTED, now=late).status.transition
+    assert intent is not None
+    assert intent.deadline_time > late
+    assert decide_row(item(STAGE_OF[effect], transition=intent), facts(effect_job=HELD), of=WANTED, now=late) == (
+        f"Apply {effect.value}"
+    )
+
+
+@EACH
+def test_parked_job_that_never_began_is_looked_at_again_and_then_begins(effect: Effect) -> None:
+    whole = stalled(at_work(effect, phase="Unknown"), StalledReason.EFFECT_UNKNOWN)
+    status = settled(whole, facts(effect_job=HELD), of=WANTED).status
+    assert (status.stalled, status.transition and status.transition.phase) == (None, "Prepared")
+
+
+@EACH
+def test_job_suspended_by_somebody_says_whose_turn_it_is_until_it_is_parked(effect: Effect) -> None:
+    stopped = facts(effect_job=replace(HELD, unstarted=False, reason="Suspended"))
+    waiting = settled(at_work(effect), stopped, of=WANTED).status.waiting
+    assert waiting is not None
+    assert "suspended by somebody after it began" in waiting.message
+    assert row(at_work(effect), stopped, hours=2).endswith("Stalled EffectUnknown")
 
 
 @EACH
