@@ -16,7 +16,8 @@ from conveyor.engine import runs
 from conveyor.engine.records import job_record
 from tests.fakes.memory_cluster import Fault
 from tests.fakes.memory_store import JOBS
-from tests.unit.engine.rig import Process, Rig
+from tests.unit.engine.process import Process
+from tests.unit.engine.rig import Rig
 
 HOUR = 3700.0
 
