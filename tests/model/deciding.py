@@ -3,7 +3,8 @@
 | what it has | what it does | code |
 |---|---|---|
 | a person's request | carries it out, or refuses it | `verbs.answer_request`, `resuming.resume`, `retry` |
-| no intent, and the pull request is merged | it is done, by somebody else | `pulls.merged_by_somebody` |
+| no intent, and the pull request is merged by us | records the result | `pulls._merged_by_us_or_a_person` |
+| no intent, and it is merged by another | it is done, by somebody else | `pulls.merged_by_somebody` |
 | no intent | records one, on the base just read | `landing._intend`, `effect_jobs`, `intents.intended` |
 | an intent of another owner | takes it over, and raises the token | `effects.follow`, `intents.adopted` |
 | merge: the base contains the head | records the result | `merging.merge`, `_merged` |
@@ -40,7 +41,8 @@ def decide(state: State, i: int, protocol: Protocol) -> list[str]:
 
 def _begin(state: State, seen: Item, protocol: Protocol) -> list[str]:
     if protocol.kind is Kind.MERGE and state.other.landed >= 0:
-        return ["somebody did it" if protocol.intent_first else "result at once"]
+        ours = protocol.own_login and any(state.other.applied)
+        return ["result" if ours else "somebody did it"] if protocol.intent_first else ["result at once"]
     if not protocol.intent_first:
         job = state.other.jobs[1]
         return ["apply unrecorded"] if job == "" else ["result at once"] if job == "ended" else []

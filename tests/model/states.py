@@ -47,6 +47,8 @@ class Protocol:
     """Whether a Lease is needed is what the intent says. Off: what the switch says now."""
     started_by_uid: bool = True
     """A Job is created suspended, and started by the uid on record. Off: created at work."""
+    own_login: bool = True
+    """A merge by our own login is ours, also when its intent is gone. Off: it is somebody's."""
     live_tidy: bool = True
     """A Job is let go by the item as the API server has it. Off: by the cache."""
     own_release: bool = True

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import Stage
+from conveyor.api.workitem import Effect
 from conveyor.cluster.protocol import Cluster, Key
 from conveyor.engine.connections import Connections
 from conveyor.forge.change_id import change_id
@@ -113,6 +114,13 @@ class _ForgeReader:
         for want, name, read in steps:
             if want in self._subject.wanted:
                 self._found[name] = await known(read(), "Forge")
+        if self._is_merged_without_intent():
+            self._found["own_login"] = await known(self._forge.login(), "Forge")
+
+    def _is_merged_without_intent(self) -> bool:
+        pull, transition = self._found.get("pull"), self._status.transition
+        merging = transition is not None and transition.effect == Effect.MERGE
+        return isinstance(pull, PullRequest) and pull.merged and not merging
 
     @property
     def _head(self) -> str:

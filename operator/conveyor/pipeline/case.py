@@ -52,6 +52,8 @@ class Facts:
     changed: Fact[tuple[ChangedFile, ...]] = NOT_READ
     pull: Fact[PullRequest | None] = NOT_READ
     """The recorded pull request by its number, else the open one of the branch."""
+    own_login: Fact[str] = NOT_READ
+    """Whose token ours is, empty where it may not say; read where the pull request is merged and no intent did it."""
     change_id: Fact[str] = NOT_READ
     statuses: Fact[tuple[CommitStatus, ...]] = NOT_READ
     reviews: Fact[tuple[ForgeReview, ...]] = NOT_READ

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from conveyor.api.stages import Stage
 from conveyor.api.workitem import Transition, WaitingReason
-from conveyor.pipeline.actions import Action, Apply
+from conveyor.pipeline.actions import Action, Apply, Note, Settle
 from conveyor.pipeline.case import Case, advanced, settle
 from conveyor.pipeline.coverage import with_ratchet
 from conveyor.pipeline.facts import PullRequest, Unknown
@@ -49,7 +50,12 @@ def _merged(case: Case, transition: Transition, sha: str) -> Action:
             return Apply(transition)  # the base has it: what is left of the merge is to close the pull request
         case _:
             pass
-    update = {"merge_sha": sha, "head_sha": transition.precondition.head_sha}
-    merged = entered(case, transition.to_stage, cause="merged", status=case.status.model_copy(update=update))
-    note = advanced(case, transition.to_stage, "merged")
-    return settle(case, with_ratchet(case, merged), after=0.0, cause="merged", notes=(note,))
+    return merged(case, head=transition.precondition.head_sha, sha=sha, cause="merged")
+
+
+def merged(case: Case, *, head: str, sha: str, cause: str, notes: tuple[Note, ...] = ()) -> Settle:
+    """The result of our merge of that head: what is merged is deployed."""
+    update = {"merge_sha": sha, "head_sha": head, "active_run": None}
+    status = entered(case, Stage.DEPLOY, cause=cause, status=case.status.model_copy(update=update))
+    notes = (*notes, advanced(case, Stage.DEPLOY, cause))
+    return settle(case, with_ratchet(case, status), after=0.0, cause="merged", notes=notes)

@@ -6,7 +6,8 @@ from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, StalledReason, WaitingReason
 from conveyor.pipeline.actions import Action
 from conveyor.pipeline.case import Case, advanced, moved, settle, stall, wait
-from conveyor.pipeline.facts import PullRequest
+from conveyor.pipeline.facts import PullRequest, Unknown
+from conveyor.pipeline.merging import merged
 from conveyor.pipeline.superseding import end_first, superseded
 
 BEFORE_MERGE = frozenset({Stage.DEVELOPMENT, Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING})
@@ -55,7 +56,10 @@ def _renamed(case: Case, pull: PullRequest) -> Action | None:
 
 
 def merged_by_somebody(case: Case) -> Action | None:
-    """The recorded pull request was merged, and not by an intent of ours: the item is done, unless an agent did it."""
+    """The recorded pull request was merged, and no intent on record did it: the item is done, unless an agent did it.
+
+    A merge of ours whose intent is gone goes on like any other.
+    """
     transition = case.status.transition
     if case.stage not in BEFORE_MERGE or case.status.merge_sha or case.status.pull_request is None:
         return None
@@ -76,6 +80,31 @@ def merged_by_somebody(case: Case) -> Action | None:
         text = f"pull request #{pull.number} was merged by {pull.merged_by}, an agent: check it, then override to done"
         status = case.status.model_copy(update={"active_run": None, "transition": None})
         return stall(case, StalledReason.MERGED_BY_AGENT, text, status=status)
+    return _merged_by_us_or_a_person(case, pull, why)
+
+
+def _merged_by_us_or_a_person(case: Case, pull: PullRequest, why: str) -> Action:
+    """A request of ours may land when its intent is gone, for a person said `retry`: what it merged is deployed."""
+    match case.facts.own_login:
+        case Unknown() as unknown if pull.merged:
+            text = (
+                f"#{pull.number} was merged by {pull.merged_by}, and it is unknown whether that is us: {unknown.reason}"
+            )
+            return wait(case, WaitingReason.FORGE, text, after=case.policy.poll_seconds)
+        case str() as login if login and pull.merged and _is_ours(case, pull, login):
+            cause = f"#{pull.number} was merged by {pull.merged_by}, as we asked for before"
+            sha = pull.merge_sha or pull.head_sha
+            return merged(case, head=pull.head_sha, sha=sha, cause=cause, notes=superseded(case, why))
+        case _:
+            return _merged_by_a_person(case, pull, why)
+
+
+def _is_ours(case: Case, pull: PullRequest, login: str) -> bool:
+    ours = pull.merged_by.lower() == login.lower() and pull.head_sha == case.status.head_sha
+    return ours and case.stage == Stage.DEPLOY_STAGING
+
+
+def _merged_by_a_person(case: Case, pull: PullRequest, why: str) -> Action:
     cause = f"#{pull.number} was merged by {pull.merged_by or 'somebody'}"
     status = moved(case, case.status, Stage.DONE, cause=cause).model_copy(
         update={

@@ -343,6 +343,7 @@ def facts(**fields: Any) -> Facts:
     values: dict[str, Any] = {
         "run_job": MISSING,
         "effect_job": MISSING,
+        "own_login": "operator",
         "ticket": TICKET,
         "comments": (),
         "branch_head": HEAD,

@@ -66,9 +66,11 @@ def _branch_is_cut(case: Case) -> bool:
 
 
 def _is_on_base(case: Case) -> bool:
-    """Our merge, by an intent; or somebody put the very commit there."""
+    """Our merge, by an intent, or by one that is gone; or somebody put the very commit there."""
     intent, pull = case.status.transition, case.facts.pull
     by_hand = isinstance(pull, PullRequest) and pull.merged and pull.head_sha == HEAD
+    if by_hand and isinstance(pull, PullRequest) and pull.merged_by == case.facts.own_login == "operator":
+        return True
     return intent is not None and intent.effect == Effect.MERGE and (case.facts.head_in_base is True or by_hand)
 
 

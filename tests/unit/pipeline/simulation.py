@@ -115,7 +115,12 @@ class World:
     # --- reading
 
     def facts(self) -> Facts:
-        values: dict[str, Any] = {"lane": OPEN_LANE, "slot_free": self.random.random() > 0.1, "nonce": "00"}
+        values: dict[str, Any] = {
+            "own_login": "operator",
+            "lane": OPEN_LANE,
+            "slot_free": self.random.random() > 0.1,
+            "nonce": "00",
+        }
         for want in sorted(wants(self.whole, self.of, OPEN_LANE, look_at_ticket=False)):
             lost = self.random.random() < self.luck.unread
             values[want.value] = Unknown("time-out") if lost else self._read(want.value)

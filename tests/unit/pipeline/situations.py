@@ -103,6 +103,7 @@ VALUES: Mapping[Want, tuple[Any, ...]] = {
         pull(state="closed"),
         merged_pull(),
         merged_pull(DEVELOPER),
+        merged_pull("operator"),
         pull(head_sha=sha("foreign")),
         pull(base="release"),
         pull(head="refs/pull/7/head"),

@@ -117,7 +117,30 @@ MERGES: tuple[Row, ...] = (
 )
 
 
-@table(BEFORE_MERGE + MERGES)
+BY_US = merged_pull("Operator")
+COMES_LATE: tuple[Row, ...] = (
+    ("ours, its intent gone: what we merged is deployed", STAGING, facts(pull=BY_US), "-> deploy"),
+    ("a person's: theirs to deploy", STAGING, facts(pull=merged_pull()), "-> done"),
+    (
+        "ours by name, of another head: a person did it as us",
+        STAGING,
+        facts(pull=replace(BY_US, head_sha=OTHER)),
+        "-> done",
+    ),
+    ("it is unknown who we are", STAGING, facts(pull=BY_US, own_login=UNKNOWN), "waits Forge"),
+    ("the forge may not say who we are", STAGING, facts(pull=BY_US, own_login=""), "-> done"),
+    ("in another stage: a person did it as us", item(Stage.REVIEW), facts(pull=BY_US), "-> done"),
+)
+"""The pull request is merged, and no intent on record did it."""
+
+
+def test_merge_of_ours_whose_intent_is_gone_is_on_record_like_any_other() -> None:
+    late = settled(STAGING, facts(pull=BY_US)).status
+    told = settled(MERGING, facts(pull=BY_US, head_in_base=True)).status
+    assert (late.merge_sha, late.head_sha, late.stage) == (told.merge_sha, told.head_sha, told.stage)
+
+
+@table(BEFORE_MERGE + MERGES + COMES_LATE)
 def test_on_the_way_to_production(whole: WorkItem, known: Facts, expected: str) -> None:
     assert decide_row(whole, known) == expected
 
