@@ -201,8 +201,8 @@ def stall(
     """Stay until a person acts, or until what is named in the reason is mended."""
     base = status or case.status
     waiting = Waiting(reason=WaitingReason.PERSON, message=message[:1024])
-    stalled = _condition(case, "Stalled", status="True", reason=reason.value, message=message)
-    changed = base.model_copy(update={"waiting": waiting, "conditions": _put(base.conditions, stalled)})
+    conditions = _put(case, base.conditions, "Stalled", status="True", reason=reason.value, message=message)
+    changed = base.model_copy(update={"waiting": waiting, "conditions": conditions})
     new = case.status.stalled != reason.value
     notes = (Note(reason.value, message, warning=True),) if new else ()
     return settle(case, changed, after=after, notes=notes)
@@ -211,8 +211,8 @@ def stall(
 def unstalled(case: Situation, status: WorkItemStatus) -> WorkItemStatus:
     if status.stalled is None:
         return status
-    running = _condition(case, "Stalled", status="False", reason="Progressing", message="")
-    return status.model_copy(update={"conditions": _put(status.conditions, running)})
+    conditions = _put(case, status.conditions, "Stalled", status="False", reason="Progressing", message="")
+    return status.model_copy(update={"conditions": conditions})
 
 
 def moved(
@@ -253,8 +253,8 @@ def open_time(case: Situation) -> str:
 
 def _with_conditions(case: Situation, status: WorkItemStatus) -> WorkItemStatus:
     conditions = status.conditions
-    for condition in _derived(case, status):
-        conditions = _put(conditions, condition)
+    for name, state, reason, message in _derived(status):
+        conditions = _put(case, conditions, name, status=state, reason=reason, message=message)
     conditions = _frozen(case, status, conditions)
     return status.model_copy(update={"conditions": conditions, "observed_generation": case.item.metadata.generation})
 
@@ -265,10 +265,11 @@ def _frozen(case: Situation, status: WorkItemStatus, conditions: tuple[Condition
     if freeze is None or not is_under_way(status.stage):
         return tuple(condition for condition in conditions if condition.type != "Frozen")
     reason = "Merges" if freeze.scope == "merge" else "Admission"
-    return _put(conditions, _condition(case, "Frozen", status="True", reason=reason, message=freeze.reason))
+    return _put(case, conditions, "Frozen", status="True", reason=reason, message=freeze.reason)
 
 
-def _derived(case: Situation, status: WorkItemStatus) -> tuple[Condition, ...]:
+def _derived(status: WorkItemStatus) -> tuple[tuple[str, str, str, str], ...]:
+    """Type, status, reason and message of each condition that follows from the rest of the status."""
     stage = status.stage
     succeeded = {Stage.DONE: ("True", "Done"), Stage.CANCELLED: ("False", "Cancelled")}.get(
         stage or Stage.CREATED, ("Unknown", "UnderWay")
@@ -276,41 +277,26 @@ def _derived(case: Situation, status: WorkItemStatus) -> tuple[Condition, ...]:
     at_work = stage not in TERMINAL and status.stalled is None and (status.active_run or status.transition) is not None
     never_done = stage not in TERMINAL and status.stalled is None
     approval = status.approval
+    working = "AtWork" if at_work else ("Waiting" if never_done else "Resting")
+    asked = ("True", "GateOpen", approval.gate) if approval is not None else ("False", "NoGateOpen", "")
     return (
-        _condition(case, "Succeeded", status=succeeded[0], reason=succeeded[1], message=""),
-        _condition(
-            case,
-            "Reconciling",
-            status="True" if never_done else "False",
-            reason="AtWork" if at_work else ("Waiting" if never_done else "Resting"),
-            message="",
-        ),
-        _condition(
-            case,
-            "AwaitingApproval",
-            status="True" if approval is not None else "False",
-            reason="GateOpen" if approval is not None else "NoGateOpen",
-            message=approval.gate if approval is not None else "",
-        ),
+        ("Succeeded", *succeeded, ""),
+        ("Reconciling", "True" if never_done else "False", working, ""),
+        ("AwaitingApproval", *asked),
     )
 
 
-def _condition(case: Situation, name: str, *, status: str, reason: str, message: str) -> Condition:
-    return Condition.model_validate(
-        {
-            "type": name,
-            "status": status,
-            "reason": reason,
-            "message": message[:1024],
-            "lastTransitionTime": case.now,
-        }
+def _put(
+    case: Situation, conditions: tuple[Condition, ...], name: str, *, status: str, reason: str, message: str
+) -> tuple[Condition, ...]:
+    """With one condition set; its time moves only when its status does. One that says this already is left alone."""
+    message = message[:1024]
+    old = next((condition for condition in conditions if condition.type == name), None)
+    if old is not None and (old.status, old.reason, old.message) == (status, reason, message):
+        return conditions
+    since = old.last_transition_time if old is not None and old.status == status else case.now
+    new = Condition.model_validate(
+        {"type": name, "status": status, "reason": reason, "message": message, "lastTransitionTime": since}
     )
-
-
-def _put(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
-    """With one condition set; its time moves only when its status does."""
-    old = next((condition for condition in conditions if condition.type == new.type), None)
-    if old is not None and old.status == new.status:
-        new = new.model_copy(update={"last_transition_time": old.last_transition_time})
-    rest = [condition for condition in conditions if condition.type != new.type]
+    rest = [condition for condition in conditions if condition.type != name]
     return tuple(sorted([*rest, new], key=lambda condition: condition.type))
