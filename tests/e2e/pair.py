@@ -1,45 +1,15 @@
-"""Two operators carry the demo's tickets; whichever leads is killed in each merge, and the other goes on."""
+"""Two operators; whichever leads is killed in each merge, and the other goes on."""
 
 import asyncio
 import functools
 import time
 import urllib.request
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import pytest
-
-from examples.demo import programs, report
-from examples.demo.runner import run
+from examples.demo import programs
 from examples.demo.tickets import TICKETS
 from examples.demo.world import World
-from tests.cluster.binaries import Say
-from tests.e2e import ends
-
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.gitea]
-SECONDS = 420
-NEXT_STEP_SECONDS = 30.0
-AT_LEAST = 2
-"""Merges in which the leader is killed: two of the three tickets share a lane, so their merges follow one another."""
-
-
-async def test_leader_killed_in_each_merge_is_followed_and_everything_happens_once(say: Say, tmp_path: Path) -> None:
-    async with World(with_ingress=True, say=say) as world:
-        pair = Pair(world)
-        await pair.start()
-        try:
-            finished = await run(world, seconds=SECONDS, mishap=False, beside=pair.kill_in_merges())
-            say(f"leader killed in mid-merge: next step after {', '.join(f'{it:.1f} s' for it in pair.seconds)}")
-            assert finished is not None, "\n".join(report.unfinished(world))
-            assert [check for check in finished.checks if not check.passed] == []
-            assert ends.jobs(world) == ends.JOBS
-            ends.assert_merged_as_rehearsed(world, tmp_path)
-            assert len(pair.seconds) >= AT_LEAST
-            assert max(pair.seconds) <= NEXT_STEP_SECONDS
-        except AssertionError:
-            say(f"the demo's logs are kept in {world.keep_logs()}")
-            raise
-        finally:
-            await asyncio.to_thread(pair.second.server.stop)
 
 
 class Pair:
@@ -50,9 +20,14 @@ class Pair:
         self.second = programs.operator(world.directory / "second", world.control.kubeconfig)
         self.seconds: list[float] = []
 
-    async def start(self) -> None:
+    @asynccontextmanager
+    async def both(self) -> AsyncIterator[None]:
         (self._world.directory / "second").mkdir()
         await asyncio.to_thread(self.second.server.start)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.second.server.stop)
 
     async def kill_in_merges(self) -> None:
         """Once for each item; two that merge in one moment are one."""

@@ -1,19 +1,27 @@
-"""The whole main job, with everything real but the tracker: one run of the demo, looked at from several sides."""
+"""The whole main job, with everything real but the tracker: one run of the demo, looked at from several sides.
+
+Two operators carry it; whichever leads is killed in each merge, and the other goes on.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from examples.demo import report
 from examples.demo.runner import Finished, run
 from examples.demo.tickets import TICKETS
 from examples.demo.world import World
 from tests.cluster.api import Object
 from tests.cluster.binaries import Say
 from tests.e2e import ends
+from tests.e2e.pair import Pair
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.gitea]
-SECONDS = 240
+SECONDS = 420
+NEXT_STEP_SECONDS = 30.0
+AT_LEAST = 2
+"""Merges in which the leader is killed: two of the three tickets share a lane, so their merges follow one another."""
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +31,29 @@ async def world(anyio_backend: str, say: Say) -> AsyncIterator[World]:
 
 
 @pytest.fixture(scope="module")
-async def finished(world: World, say: Say) -> Finished:
-    finished = await run(world, seconds=SECONDS)
-    if finished is None or not finished.passed:
-        say(f"the demo's logs are kept in {world.keep_logs()}")
-    if finished is None:
-        pytest.fail(f"the demo did not end within {SECONDS} s")
-    return finished
+def pair(world: World) -> Pair:
+    return Pair(world)
+
+
+@pytest.fixture(scope="module")
+async def finished(world: World, pair: Pair, say: Say) -> AsyncIterator[Finished]:
+    async with pair.both():
+        finished = await run(world, seconds=SECONDS, mishap=False, beside=pair.kill_in_merges())
+        say(f"leader killed in mid-merge: next step after {', '.join(f'{it:.1f} s' for it in pair.seconds)}")
+        if finished is None or not finished.passed:
+            say(f"the demo's logs are kept in {world.keep_logs()}")
+        if finished is None:
+            pytest.fail("\n".join(report.unfinished(world)))
+        yield finished
 
 
 async def test_demo_ends_well(finished: Finished) -> None:
     assert [check for check in finished.checks if not check.passed] == []
+
+
+async def test_leader_killed_in_each_merge_is_followed_in_time(pair: Pair, finished: Finished) -> None:
+    assert len(pair.seconds) >= AT_LEAST
+    assert max(pair.seconds) <= NEXT_STEP_SECONDS
 
 
 async def test_main_has_what_the_agents_did_in_their_order(world: World, finished: Finished, tmp_path: Path) -> None:
