@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
-from conveyor.cluster.protocol import JSONObject, Key, Kind
+from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind
 from conveyor.engine.cache import Cache
 from conveyor.engine.connections import Connections
 from conveyor.engine.events import EventRecorder
@@ -27,7 +27,6 @@ from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.resync import Resync
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import EngineSettings, World
-from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.memory_probes import MemoryProbes
 from tests.fakes.memory_store import JOBS
 from tests.unit.engine.told import Told
@@ -47,7 +46,7 @@ Line = Work | Key | tuple[str, Key]
 class Around:
     """What a process is put into, and does not take along when it goes."""
 
-    cluster: MemoryCluster
+    cluster: Cluster
     connections: Connections
     probes: MemoryProbes
     told: Told
