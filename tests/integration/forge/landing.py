@@ -158,8 +158,7 @@ class Landing:
     async def begin(self, files: dict[str, str] | None = None) -> None:
         """Reviewed on Gitea by the reviewer, green, tested, and in deploy-staging."""
         self.api("POST", "/branches", json={"new_branch_name": self.base, "old_ref_name": "main"})
-        self.api("POST", "/branches", json={"new_branch_name": self.branch, "old_ref_name": self.base})
-        self.head = self.push(files or {"ours.txt": "ours\n"}, branch=self.branch)
+        self.head = self.push(files or {"ours.txt": "ours\n"}, branch=self.base, new=self.branch)
         opened = await self.forge.open_pull_request(head=self.branch, base=self.base, title="A cart", body="")
         self.number = opened.number
         review = {"event": "APPROVED", "commit_id": self.head}
