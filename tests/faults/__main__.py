@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,9 @@ class Store:
 
 async def enumerate_faults(made: Servers, options: argparse.Namespace, store: Store) -> dict[str, float]:
     """Gives the seconds of each undisturbed way."""
+    if (task := asyncio.current_task()) is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell has what it runs in the background ignore SIGINT
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     pool = Pool(made, Plan(SCENARIOS, lanes=options.lanes, patch=options.patch))
     whole: list[Case] = []
     reference: dict[str, float] = {}
@@ -139,6 +143,9 @@ def main() -> int:
     except binaries.CannotBuildError as error:
         say(f"error: {error}")
         return 1
+    except asyncio.CancelledError:
+        say("stopped: --resume goes on from here")
+        return 130
     results = list(store.results.values())
     print(f"{summary(results)}; {time.monotonic() - began:.0f} s in all")
     if asked.page:
