@@ -3,9 +3,10 @@
 import pytest
 
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.cluster.protocol import Key, Kind
+from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine import effects
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
+from tests.fakes.memory_cluster import Fault
 from tests.fakes.memory_faults import CallFault
 from tests.unit.engine.process import Process
 from tests.unit.engine.rig import SHOP, Rig
@@ -66,6 +67,31 @@ async def test_pass_that_was_overtaken_takes_what_is_there_and_does_not_spin() -
     record = process.cache.items.get(item)
     assert record is not None
     assert str(record.version) == rig.cluster.store.object(Kind.WORKITEM, item)["metadata"]["resourceVersion"]
+
+
+async def test_item_cancelled_in_the_moment_of_its_merge_intent_is_not_merged() -> None:
+    """The write that loses has no effect, neither before it nor by being sent again on the newer version."""
+    rig = Rig()
+    rig.repository()
+    await rig.run(rig.item())
+    bodies = [write.body for write in rig.cluster.writes_of("patch_status")]
+    merge = next(at for at, body in enumerate(bodies) if _intends_merge(body))
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    rig.cluster.overtake = lambda kind, key: rig.cluster.store.edit(kind, key, {"spec": {"cancel": True}})
+    rig.cluster.fail_next("patch_status", Fault.OVERTAKEN, after=merge)
+    await rig.run(item)
+    assert _intends_merge(rig.cluster.writes_of("patch_status", outcome="lost")[-1].body)
+    assert (rig.stage(item), _merges(rig)) == ("cancelled", [])
+
+
+def _intends_merge(body: JSONObject) -> bool:
+    return (body.get("transition") or {}).get("effect") == "Merge"
+
+
+def _merges(rig: Rig) -> list[tuple[str, ...]]:
+    return [effect for effect in rig.forge.calls.effects if effect[0] == "merge"]
 
 
 ANSWERS: list[tuple[OutsideError, str]] = [

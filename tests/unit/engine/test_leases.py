@@ -54,8 +54,9 @@ class Hall:
         return [key.name for key in self.cluster.store.keys(LEASES)]
 
     def holder(self) -> str:
-        found: JSONObject = self.cluster.store.object(LEASES, KEY)
-        return str(found["spec"]["holderIdentity"])
+        """Empty: the Lease is gone."""
+        found: JSONObject = self.cluster.store.objects.get((LEASES, KEY), {})
+        return str(found.get("spec", {}).get("holderIdentity", ""))
 
 
 @pytest.fixture
@@ -96,6 +97,17 @@ async def test_dead_owner_is_replaced_at_once(hall: Hall) -> None:
     hall.lives["a"] = Liveness.DEAD
     assert await hall.process("b").take(MERGE, CART) == Held()
     assert (hall.holder(), hall.told.takeovers) == ("b/uid-cart", ["Gone"])
+
+
+async def test_lease_that_another_takes_over_first_is_not_ours(hall: Hall) -> None:
+    a, b = hall.process("a"), hall.process("b")
+    await a.take(MERGE, CART)
+    hall.lives["a"] = Liveness.DEAD
+    faster = {"spec": {"holderIdentity": "c/uid-basket"}}
+    hall.cluster.overtake = lambda kind, key: hall.cluster.store.edit(kind, key, faster)
+    hall.cluster.fail_next("update_lease", Fault.OVERTAKEN)
+    assert kind(await b.take(MERGE, BASKET)) == "Unsure"
+    assert (hall.holder(), b.all_held()) == ("c/uid-basket", [])
 
 
 async def test_unknown_is_not_dead(hall: Hall) -> None:
