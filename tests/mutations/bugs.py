@@ -12,6 +12,7 @@ SUBSET = (
     "tests/unit/pipeline/test_effect_jobs.py",
     "tests/unit/pipeline/test_gates.py",
     "tests/unit/pipeline/test_lane.py",
+    "tests/unit/pipeline/test_deploy.py",
     "tests/unit/pipeline/test_rebase.py",
     "tests/unit/pipeline/test_coverage.py",
     "tests/unit/cluster/test_conditions.py",

@@ -37,7 +37,7 @@ DECIDING = (
         "operator/conveyor/pipeline/words.py",
         '    return NotEvaluated(f"{fact.on} could not be read: {fact.reason}", waiting, unread=True)\n',
         "    return Passed(waiting.value)\n",
-        pipeline("gates"),
+        pipeline("rebase"),
     ),
     Bug(
         "a head that somebody pushed is taken for our own rebase",
@@ -53,7 +53,7 @@ DECIDING = (
         "operator/conveyor/pipeline/merging.py",
         "case base if base != transition.precondition.base_sha:",
         "case None:",
-        pipeline("effects"),
+        pipeline("deploy"),
     ),
     Bug(
         "a freeze whose end cannot be read is none",
@@ -69,7 +69,7 @@ DECIDING = (
         LANDING,
         "    return _frozen(judged) or _merge(judged)\n",
         "    return _merge(judged)\n",
-        pipeline("rebase"),
+        pipeline("deploy"),
     ),
     Bug(
         "a merge is intended by a cached Repository",
@@ -77,7 +77,7 @@ DECIDING = (
         "operator/conveyor/engine/newest.py",
         "    return version == case.repository.metadata.resource_version\n",
         "    return bool(version)\n",
-        engine("deploying"),
+        engine("effects"),
     ),
     Bug(
         "the coverage mark goes down",

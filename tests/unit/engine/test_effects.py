@@ -86,6 +86,19 @@ async def test_item_cancelled_in_the_moment_of_its_merge_intent_is_not_merged() 
     assert (rig.stage(item), _merges(rig)) == ("cancelled", [])
 
 
+async def test_freeze_that_the_watch_has_not_told_yet_stops_the_merge() -> None:
+    rig = Rig()
+    shop = rig.repository()
+    item = rig.item()
+    await rig.run_until(lambda: rig.stage(item) == "deploy-staging")
+    tell, rig.cluster.store.on_change = rig.cluster.store.on_change, None
+    frozen = {"conveyor.dev/freeze": "holidays", "conveyor.dev/freeze-scope": "merge"}
+    rig.cluster.store.edit(Kind.REPOSITORY, shop, {"metadata": {"annotations": frozen}})
+    rig.cluster.store.on_change = tell
+    await rig.run(until=60)
+    assert (rig.waiting(item)[0], _merges(rig)) == ("RepositoryFrozen", [])
+
+
 def _intends_merge(body: JSONObject) -> bool:
     return (body.get("transition") or {}).get("effect") == "Merge"
 

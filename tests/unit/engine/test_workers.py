@@ -49,8 +49,10 @@ class Pool:
         try:
             yield task
         finally:
-            self.queue.shutdown()  # a worker that survives its cancellation would keep the test from ending
             task.cancel()
+            await settle()
+            if not task.done():
+                self.queue.shutdown()  # a worker that survives its cancellation would keep the test from ending
             await asyncio.gather(task, return_exceptions=True)
 
 

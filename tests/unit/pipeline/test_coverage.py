@@ -149,6 +149,13 @@ def test_a_mark_that_somebody_raised_higher_meanwhile_stays() -> None:
     assert decide_row(merged, facts(), of=ratcheted(95.0)) == "Ratchet ended"
 
 
+@pytest.mark.parametrize(("there", "kept"), [(95.0, 95.0), (82.0, 82.0), (80.0, 82.0)])
+def test_a_mark_that_is_written_late_never_lowers_what_stands(there: float, kept: float) -> None:
+    mark = amended(ratcheted(there).status, Amend(coverage=Coverage(percent=82.0, sha=HEAD))).coverage
+    assert mark is not None
+    assert mark.percent == kept
+
+
 def test_without_a_deploy_the_item_is_done_after_the_ratchet() -> None:
     merged, _ = intent(ratcheted(80.0, deploy=False))
     raised = ratcheted(82.0, deploy=False)
