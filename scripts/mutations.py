@@ -32,7 +32,7 @@ TABLE = ROOT / "docs" / "mutations.md"
 SECONDS = 600
 """For one run."""
 DECIDE = "operator/conveyor/pipeline/decide.py"
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-W", "error")
+OPTIONS = ("-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-W", "error")
 AT_ONCE = 2
 PYTHONPATH = os.pathsep.join(("operator", "webhooks", "."))
 _FAILED = re.compile(r"^(FAILED|ERROR) (\S+\.py(?:::.+?)?)(?: - (.*))?$", re.MULTILINE)

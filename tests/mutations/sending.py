@@ -49,7 +49,7 @@ SENDING = (
         "        name = effect_job_name(case.item.name, transition.effect, transition_id=new)\n"
         "        job = TransitionJob(name=name) if transition.job is not None else None\n"
         '        mine = mine.model_copy(update={"id": new, "job": job})\n',
-        engine("deploying"),
+        pipeline("effects"),
     ),
     Bug(
         "no last look at the intent",
@@ -147,7 +147,7 @@ SENDING = (
         "a Job is let go by an old cache",
         "a Job's name is held until its result is stored",
         "operator/conveyor/engine/runs.py",
-        "if (job.has_finalizer or job.deleted) and await _is_waited_for(world, job):",
+        "if (job.has_finalizer or job.deleted or job.unstarted) and await _is_waited_for(world, job):",
         "if job.deleted and await _is_waited_for(world, job):",
         engine("old_cache"),
     ),

@@ -145,6 +145,14 @@ def test_taking_over_raises_the_token_before_anything_is_done() -> None:
     assert (status.fencing_token, status.transition.fencing_token, status.transition.holder) == (5, 5, HOLDER)
 
 
+def test_taking_over_keeps_the_id_and_the_job_that_were_recorded() -> None:
+    """Computed anew after the merge, they would be another Job's, and the commit be deployed again."""
+    left = transition(Effect.PRODUCTION, job=CREATED, holder="a process that is gone")
+    mine = settled(item(Stage.DEPLOY, transition=left, merge_sha=HEAD), facts()).status.transition
+    assert mine is not None
+    assert (mine.holder, mine.id, mine.job) == (HOLDER, left.id, CREATED)
+
+
 def test_what_was_left_behind_for_long_is_gone_on_with() -> None:
     """The time nobody looked does not count."""
     whole = opening(holder="a process that is gone", deadline_time=NOW - timedelta(hours=1))
