@@ -13,6 +13,7 @@ import contextlib
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,10 +43,11 @@ _ASSERTED = ("assert ", "AssertionError", "Failed: ")
 HEAD = """# Which test catches which bug
 
 `scripts/mutate` seeds each of these {bugs} bugs into a copy of the tree and runs the same few tests against it, until
-the first of them fails by an assertion. Without a bug all of them pass: {tests} tests in {seconds:.0f} s. Two bugs are
-tried side by side, and the likeliest file is asked first, so the seconds say how soon each was caught.
+the first of them fails by an assertion. Without a bug all of them pass: {tests} tests in {seconds:.0f} s, {cpu:.0f} s of
+them on a processor. Two bugs are tried side by side, and the likeliest file is asked first.
 
 This table is of the run of {day} on {machine}.
+The load average was {load:.0f} when it began; seconds are by the wall clock.
 
 | bug | breaks | caught by | seconds |
 |---|---|---|---|
@@ -65,6 +67,8 @@ class Ran:
     """What pytest says of it, or what is wrong with the run itself; empty: nothing."""
     tests: int
     seconds: float
+    cpu: float = 0.0
+    """Of which on a processor, where nothing else ran beside."""
 
     @property
     def said_no(self) -> bool:
@@ -99,7 +103,9 @@ async def _main(chosen: list[Bug], *, whole: bool) -> int:
 
 async def _try_all(chosen: list[Bug], copies: list[Path], *, whole: bool) -> int:
     _say(f"without a bug: {len(SUBSET)} files ...")
+    load, before = os.getloadavg()[0], _cpu()
     green = await _run(copies[0], None)
+    green = replace(green, cpu=_cpu() - before)
     _say(f"without a bug: {green.failed or green.why or 'green'}, {green.tests} tests in {green.seconds:.0f} s")
     if green.failed or green.why:
         return 1
@@ -111,7 +117,7 @@ async def _try_all(chosen: list[Bug], copies: list[Path], *, whole: bool) -> int
     caught = sum(ran.said_no for ran in tried.values())
     _say(f"caught: {caught} of {len(chosen)}")
     if whole:
-        TABLE.write_text(_page(green, [(bug, tried[bug.name]) for bug in chosen]))
+        TABLE.write_text(_page(green, [(bug, tried[bug.name]) for bug in chosen], load=load))
     return 0 if caught == len(chosen) else 1
 
 
@@ -197,11 +203,13 @@ def _copy_tree(to: Path) -> None:
             shutil.copyfile(ROOT / path, to / path)
 
 
-def _page(green: Ran, tried: list[tuple[Bug, Ran]]) -> str:
+def _page(green: Ran, tried: list[tuple[Bug, Ran]], *, load: float) -> str:
     head = HEAD.format(
         bugs=len(tried),
         tests=green.tests,
         seconds=green.seconds,
+        cpu=green.cpu,
+        load=load,
         day=time.strftime("%d %B %Y").lstrip("0"),
         machine=f"{os.cpu_count()} processors ({platform.system()} {platform.machine()}), "
         f"Python {platform.python_version()}, pytest {version('pytest')}",
@@ -218,6 +226,12 @@ def _rows(tried: list[tuple[Bug, Ran]]) -> Iterator[str]:
         file, _, test = ran.failed.removeprefix("tests/").partition("::")
         by = f"`{file}` {test}".replace("|", "\\|") if ran.said_no else "**nothing**"
         yield f"| {bug.name} | {bug.law} | {by} | {ran.seconds:.1f} |"
+
+
+def _cpu() -> float:
+    """Seconds on a processor of all processes that we started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _say(text: str) -> None:
