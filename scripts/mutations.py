@@ -43,8 +43,8 @@ _ASSERTED = ("assert ", "AssertionError", "Failed: ")
 HEAD = """# Which test catches which bug
 
 `scripts/mutate` seeds each of these {bugs} bugs into a copy of the tree and runs the same few tests against it, until
-the first of them fails by an assertion. Without a bug all of them pass: {tests} tests in {seconds:.0f} s, {cpu:.0f} s of
-them on a processor. Two bugs are tried side by side, and the likeliest file is asked first.
+the first of them fails by an assertion. Without a bug all of them pass: {tests} tests in {seconds:.0f} s, {cpu:.0f} s
+of them on a processor. Two bugs are tried side by side, and the likeliest file is asked first.
 
 This table is of the run of {day} on {machine}.
 The load average was {load:.0f} when it began; seconds are by the wall clock.
