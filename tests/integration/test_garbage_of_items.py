@@ -1,5 +1,6 @@
 """What goes with a WorkItem, by the cluster's own garbage collector: its runs go, a deploy at work stays."""
 
+import os
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,7 @@ from tests.unit.pipeline import builders
 
 POD: JSONObject = {"spec": {"containers": [{"name": "work", "image": "example.invalid/x"}]}}
 REPOSITORY = builders.repository(deploy={"template": POD})
-SECONDS = 60
+SECONDS = 120
 """The collector learns of a new kind of owner every 30 s, which no flag changes (kube-controller-manager, 1.34)."""
 
 
@@ -33,6 +34,10 @@ def deploy_of(item: WorkItem) -> JSONObject:
     return effect_job(item, REPOSITORY, intent)
 
 
+@pytest.mark.skipif(
+    not os.environ.get("CONVEYOR_TEST_ALL"),
+    reason="the garbage collector may take 45 s to learn of a new kind of owner: CONVEYOR_TEST_ALL=1 waits for it",
+)
 @pytest.mark.usefixtures("crds")
 async def test_runs_of_a_deleted_item_go_and_its_deploy_stays(kubeconfig: Path, namespace: str) -> None:
     async with await from_kubeconfig(kubeconfig) as connection:
