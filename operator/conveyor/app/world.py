@@ -13,7 +13,6 @@ from conveyor.engine.cache import Cache
 from conveyor.engine.connections import Connections
 from conveyor.engine.identity import Holder, Liveness, liveness, this_process
 from conveyor.engine.leases import Leases, Terms
-from conveyor.engine.records import ALL_SOURCES
 from conveyor.engine.telemetry import Telemetry
 from conveyor.engine.world import EngineSettings, World
 
@@ -35,7 +34,7 @@ def make_world(settings: Settings, cluster: Cluster, *, me: Holder, telemetry: T
             requests_per_minute=settings.tracker_requests_per_minute,
             states_ttl=settings.tracker_states_ttl_seconds,
         ),
-        cache=Cache(dependencies_from=_dependencies_from(settings)),
+        cache=Cache(dependencies_from=engine.dependencies_from),
         leases=_leases(engine, cluster, me=me, telemetry=telemetry),
         settings=engine,
         telemetry=telemetry,
@@ -54,11 +53,3 @@ def _leases(engine: EngineSettings, cluster: Cluster, *, me: Holder, telemetry: 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _dependencies_from(settings: Settings) -> frozenset[str]:
-    if not settings.dependencies_enabled:
-        return frozenset()
-    return {"spec": frozenset({"Spec"}), "tracker": frozenset({"Tracker"})}.get(
-        settings.dependencies_source, ALL_SOURCES
-    )

@@ -12,6 +12,7 @@ from conveyor.cluster.protocol import Cluster
 from conveyor.engine.cache import Cache
 from conveyor.engine.connections import Connections
 from conveyor.engine.leases import Leases
+from conveyor.engine.records import ALL_SOURCES
 from conveyor.engine.telemetry import Telemetry
 
 
@@ -43,6 +44,14 @@ class EngineSettings:
     events: bool = True
     ingress_secret: str = "conveyor-ingress-secrets"  # noqa: S105 - a name
     default_agents: Mapping[Role, Agent] = field(default_factory=dict)
+
+    @property
+    def dependencies_from(self) -> frozenset[str]:
+        """Whose dependencies count, as `status.dependencies` names them; nobody's where an item waits for no other."""
+        if not self.dependencies:
+            return frozenset()
+        one = {"spec": frozenset({"Spec"}), "tracker": frozenset({"Tracker"})}
+        return one.get(self.dependencies_source, ALL_SOURCES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Process:
 
     def __init__(self, around: Around, settings: EngineSettings) -> None:
         self.told, self._workers = around.told, around.workers
-        self.cache = Cache()
+        self.cache = Cache(dependencies_from=settings.dependencies_from)
         self.leases = Leases(
             around.cluster,
             settings.holder,
