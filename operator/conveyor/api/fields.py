@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -22,6 +22,22 @@ class Model(BaseModel):
     """A part of an object. Unknown fields are dropped on reading: the API server has validated what it stores."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=api_name, populate_by_name=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic does it, in a fraction of the time: ours have no private or extra fields."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        changed = update or {}
+        copied = object.__new__(type(self))
+        parts = {
+            "__dict__": {**self.__dict__, **changed},
+            "__pydantic_fields_set__": self.__pydantic_fields_set__ | changed.keys(),
+            "__pydantic_extra__": None,
+            "__pydantic_private__": None,
+        }
+        for name, value in parts.items():
+            object.__setattr__(copied, name, value)
+        return copied
 
     def dump(self) -> dict[str, Any]:
         """As the API has it: camel case, absent fields left out."""

@@ -32,6 +32,16 @@ def test_workitem_status_written_and_read_is_the_same(status: WorkItemStatus) ->
     assert WorkItemStatus.model_validate(status.dump()) == status
 
 
+@given(strategies.workitem_statuses())
+def test_copy_is_as_pydantic_makes_it(status: WorkItemStatus) -> None:
+    """Absent fields stay absent, in what is written for the API too."""
+    update = {"stage": Stage.REVIEW, "runs": 3}
+    ours, theirs = status.model_copy(update=update), BaseModel.model_copy(status, update=update)
+    assert (ours, ours.model_fields_set) == (theirs, theirs.model_fields_set)
+    assert ours.model_dump(exclude_unset=True) == theirs.model_dump(exclude_unset=True)
+    assert status.model_copy(deep=True) == status
+
+
 @given(strategies.repository_specs())
 def test_repository_spec_written_and_read_is_the_same(spec: RepositorySpec) -> None:
     assert RepositorySpec.model_validate(spec.dump()) == spec
