@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks.whole_world import Item, WholeWorld
+from benchmarks.whole_world import Item, WholeWorld, patiently
 
 LOOK_SECONDS = 0.1
 GATE_STATES = ("Needs Input", "Awaiting Deploy")
@@ -50,7 +50,8 @@ class People:
         head = self._head_in_retest(item)
         if head and self.released.is_set() and (item.name, head) not in self._tested:
             self._tested.add((item.name, head))
-            self._tasks.create_task(asyncio.to_thread(self._world.projects[item.lane].call_green, head))
+            project = self._world.projects[item.lane]
+            self._tasks.create_task(asyncio.to_thread(patiently, lambda: project.call_green(head)))
 
     def _head_in_retest(self, item: Item) -> str:
         status = self._world.audit.status(item.name)
