@@ -45,36 +45,9 @@ from conveyor.pipeline.facts import (
 )
 from conveyor.pipeline.wants import wants
 from tests.unit.pipeline.builders import BASE, NOW, OPEN_LANE, POLICY, REVIEWER, item, repository, sha
+from tests.unit.pipeline.luck import Commit, Luck
 
 DOCUMENTS = {Role.ANALYST: "01-analysis.md", Role.ARCHITECT: "06-adr/0001.md"}
-
-
-@dataclass
-class Commit:
-    parent: str
-    files: frozenset[str]
-    ci: str = ""
-    """The status on it; empty: nobody said a word yet."""
-    tested: bool = False
-    was: str = ""
-    """The head that our own rebase made it of."""
-
-
-@dataclass
-class Luck:
-    """How probable it is that something goes wrong, each time."""
-
-    unread: float = 0.08
-    bad_answer: float = 0.25
-    red: float = 0.25
-    effect_lost: float = 0.25
-    meddling: float = 0.03
-    restart: float = 0.02
-    base_moves: float = 0.04
-    conflict: float = 0.2
-
-
-GOOD = Luck(unread=0, bad_answer=0, red=0, effect_lost=0, meddling=0, restart=0, base_moves=0, conflict=0)
 
 
 @dataclass
@@ -403,10 +376,6 @@ class World:
         whole = {"conveyor": 1, "uid": self.whole.metadata.uid, "run": run.name, "token": run.token}
         text = json.dumps(whole | {"verdict": verdict, "sha": sha_of_answer, "question": "which?", "coverage": 80})
         return {"none": None, "cut": text[:40]}.get(verdict, text)
-
-
-def chance(seed: int) -> Random:
-    return Random(seed)  # noqa: S311 - a walk, not a secret
 
 
 _MISSING = JobFact(JobState.MISSING)

@@ -10,7 +10,8 @@ from conveyor.api.stages import Stage
 from conveyor.pipeline.budgets import NOT_IN_TOTAL, cap
 from conveyor.pipeline.facts import JobState
 from tests.unit.pipeline.builders import REVIEWER, repository
-from tests.unit.pipeline.simulation import GOOD, Luck, World, chance
+from tests.unit.pipeline.luck import GOOD, Luck, chance
+from tests.unit.pipeline.simulation import World
 
 WALK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SEEDS = st.integers(min_value=0, max_value=2**32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,10 +9,7 @@ from typing import Any
 import pytest
 
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.repository import Production
-from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, Effect, StalledReason, WorkItemStatus
-from conveyor.pipeline.actions import Amend
 from conveyor.pipeline.case import Facts
 from conveyor.pipeline.facts import JobState
 from conveyor.pipeline.job_kinds import IMAGE_SECONDS, JOB_KINDS
@@ -25,56 +21,35 @@ from tests.unit.pipeline.builders import (
     OPEN_LANE,
     UNKNOWN,
     attempts,
-    decided,
     effect_job,
     facts,
     gate,
     item,
     job,
     merged_pull,
-    on_record,
     pull,
     repository,
     settled,
-    sha,
     stalled,
-    transition,
+)
+from tests.unit.pipeline.effect_items import (
+    BUILT,
+    EACH,
+    FRESH,
+    GATES,
+    HELD,
+    OTHER,
+    POD,
+    READY,
+    STAGE_OF,
+    WANTED,
+    at_work,
+    row,
+    said,
+    with_words,
 )
 from tests.unit.pipeline.outcomes import decide_row
 from tests.unit.pipeline.situations import FREEZES
-
-POD: dict[str, Any] = {"spec": {"containers": [{"name": "work", "image": "work:1"}]}}
-BUILT = {"enabled": True, "repository": "registry.example/cart", "template": POD}
-GATES = {"approval": {"analysis": "Auto", "deploy": "Auto"}}
-DEPLOYED = Production(image=IMAGE, sha=HEAD, revision=HEAD, item="shop-et-17")
-WANTED = on_record(repository(gates=GATES | {"image": BUILT}, staging={"template": POD}), production=DEPLOYED)
-OTHER = sha("other")
-HELD = job(JobState.ACTIVE, suspended=True, unstarted=True)
-"""As it was created."""
-FRESH = gate("image_fresh")
-
-STAGE_OF = {
-    Effect.IMAGE: Stage.DEPLOY_STAGING,
-    Effect.STAGING: Stage.DEPLOY_STAGING,
-    Effect.PRODUCTION: Stage.DEPLOY,
-    Effect.ROLLBACK: Stage.DEPLOY,
-}
-EACH = pytest.mark.parametrize("effect", JOB_KINDS, ids=str)
-
-
-def said(verdict: str = "pass", **more: str) -> str:
-    return json.dumps({"conveyor": 1, "verdict": verdict} | more)
-
-
-def at_work(effect: Effect, *, uid: str | None = "job-uid", **fields: Any) -> WorkItem:
-    """With the intent of an effect, and its Job's uid on record."""
-    intent = transition(effect, job=effect_job(effect, uid=uid), **fields)
-    return item(STAGE_OF[effect], transition=intent)
-
-
-def row(whole: WorkItem, known: Facts, *, of: Repository = WANTED, hours: float = 0) -> str:
-    return decide_row(whole, known, of=of, now=NOW + timedelta(hours=hours))
-
 
 # --- any of them
 
@@ -190,15 +165,6 @@ def test_image_build_has_its_templates_own_time() -> None:
 
 
 # --- image and staging
-
-
-READY = item(Stage.DEPLOY_STAGING)
-
-
-def with_words(*words: Any, image: str | None = IMAGE) -> WorkItem:
-    names = {word.name for word in words}
-    rest = [word for word in READY.status.gates if word.name not in names]
-    return item(Stage.DEPLOY_STAGING, gates=tuple(sorted([*rest, *words], key=lambda it: it.name)), image=image)
 
 
 @pytest.mark.parametrize(
@@ -382,55 +348,3 @@ def test_foreign_commit_waits_for_the_job_to_end() -> None:
     status = settled(built, replace(pushed, effect_job=job(message=said(image=IMAGE))), of=WANTED).status
     after = built.model_copy(update={"status": status})
     assert row(after, facts(pull=pull(head_sha=OTHER))) == "-> review, charged HeadMoved, run reviewer"
-
-
-# --- production
-
-
-def deployed(known: Facts, *, of: Repository = WANTED) -> WorkItemStatus:
-    return settled(at_work(Effect.PRODUCTION), known, of=of).status
-
-
-def test_merged_item_intends_its_deploy_with_what_was_in_production_before() -> None:
-    status = settled(item(Stage.DEPLOY), facts(), of=WANTED).status
-    intent = status.transition
-    assert intent is not None
-    assert (intent.effect, intent.precondition.head_sha, intent.previous_image) == (Effect.PRODUCTION, HEAD, IMAGE)
-
-
-@pytest.mark.parametrize("message", [None, said(), said(revision="v7")])
-def test_deploy_that_passed_is_put_on_record_at_the_repository_before_the_item_is_done(message: str | None) -> None:
-    built = with_words(FRESH).status
-    whole = at_work(Effect.PRODUCTION)
-    status = whole.status.model_copy(update={"gates": built.gates, "image": IMAGE})
-    whole = whole.model_copy(update={"status": status})
-    known = facts(effect_job=job(message=message))
-    first = decided(whole, known, of=repository())
-    revision = "v7" if message == said(revision="v7") else HEAD
-    wanted = Production(image=IMAGE, sha=HEAD, revision=revision, item="shop-et-17")
-    assert first == Amend(production=wanted)
-    done = settled(whole, known, of=on_record(repository(), production=wanted)).status
-    assert (done.stage, done.revision, done.transition) == (Stage.DONE, revision, None)
-    word = done.gate("deploy_status")
-    assert word is not None
-    assert (word.passed, word.head_sha) == (True, HEAD)
-
-
-def test_image_that_the_deploy_names_is_the_one_in_production() -> None:
-    action = decided(at_work(Effect.PRODUCTION), facts(effect_job=job(message=said(image="cart:7"))), of=repository())
-    assert isinstance(action, Amend)
-    assert action.production is not None
-    assert action.production.image == "cart:7"
-
-
-@pytest.mark.parametrize(
-    ("whole", "known", "expected"),
-    [
-        (item(Stage.DEPLOY, spec={"cancel": True}), facts(), "intends Production"),
-        (item(Stage.DEPLOY, spec={"suspend": True}), facts(), "waits Suspended"),
-        (item(Stage.DEPLOY, merge_sha=None), facts(), "Stalled DeployFailed"),
-    ],
-    ids=["cancel waits for the deploy", "suspended it waits", "nothing merged, nothing deployed"],
-)
-def test_merged_item(whole: WorkItem, known: Facts, expected: str) -> None:
-    assert row(whole, known) == expected
