@@ -33,7 +33,7 @@ from tests.cluster.processes import Server, free_ports, temporary_directory
 from tests.fakes.plane import FakePlane
 from tests.faults.agents import Agents, Work
 from tests.faults.audit import Audit
-from tests.faults.lane import HEALTHY
+from tests.faults.objects import HEALTHY
 from tests.faults.project import CI_CONTEXT, Accounts, Project, accounts
 from tests.faults.scenarios import WHOLE
 

@@ -31,7 +31,7 @@ class ControlPlane:
         etcd_port, peer_port, port = free_ports(3)
         self.url = f"https://127.0.0.1:{port}"
         self.kubeconfig = directory / "kubeconfig"
-        self._etcd_url, self._peer_url, self._port = (
+        self.etcd_url, self._peer_url, self._port = (
             f"http://127.0.0.1:{etcd_port}",
             f"http://127.0.0.1:{peer_port}",
             port,
@@ -75,8 +75,12 @@ class ControlPlane:
 
     def restart_apiserver(self) -> None:
         """Stop it and bring it back: every watch breaks, nothing is lost. It gets one second to drain."""
-        self._servers[1].stop(grace=1)
+        self.stop_apiserver()
         self.start_apiserver()
+
+    def stop_apiserver(self) -> None:
+        """SIGTERM, and SIGKILL after a second; it stays away until `start_apiserver`."""
+        self._servers[1].stop(grace=1)
 
     def kill_apiserver(self) -> None:
         """SIGKILL; it stays away until `start_apiserver`."""
@@ -114,12 +118,12 @@ class ControlPlane:
             [
                 program,
                 *("--data-dir", self.directory / "etcd", "--unsafe-no-fsync", "--log-level", "warn"),
-                *("--listen-client-urls", self._etcd_url, "--advertise-client-urls", self._etcd_url),
+                *("--listen-client-urls", self.etcd_url, "--advertise-client-urls", self.etcd_url),
                 *("--listen-peer-urls", self._peer_url, "--initial-advertise-peer-urls", self._peer_url),
                 *("--initial-cluster", f"default={self._peer_url}"),
             ],
             log=self.directory / "etcd.log",
-            ready=lambda: urllib.request.urlopen(f"{self._etcd_url}/health", timeout=2).status == 200,  # noqa: S310
+            ready=lambda: urllib.request.urlopen(f"{self.etcd_url}/health", timeout=2).status == 200,  # noqa: S310
         )
 
     def _apiserver(self, program: Path) -> Server:
@@ -131,7 +135,7 @@ class ControlPlane:
             [
                 program,
                 *(
-                    f"--etcd-servers={self._etcd_url}",
+                    f"--etcd-servers={self.etcd_url}",
                     f"--secure-port={self._port}",
                     f"--cert-dir={self._certificates}",
                 ),

@@ -132,8 +132,11 @@ class Gitea:
 
     def bare(self, repository: Repository) -> Path:
         """Where Gitea itself keeps a repository, for what no request can do."""
-        place = self._directory / "data" / "gitea-repositories"
-        return place / repository.owner.lower() / f"{repository.name.lower()}.git"
+        return self.repositories / repository.owner.lower() / f"{repository.name.lower()}.git"
+
+    @property
+    def repositories(self) -> Path:
+        return self._directory / "data" / "gitea-repositories"
 
     def kill(self) -> None:
         """SIGKILL; it stays away until `start`."""

@@ -28,7 +28,7 @@ from tests.faults.table import Measured, page, summary
 
 ROOT = Path(__file__).parents[2]
 RESULTS, PAGE = ROOT / "build" / "faults.jsonl", ROOT / "docs" / "faults.md"
-BEGIN, END = "<!-- results: scripts/faults -->", "<!-- end of results -->"
+MARKS = ("<!-- results: scripts/faults -->", "<!-- end of results -->")
 
 
 def say(line: str) -> None:
@@ -111,11 +111,11 @@ def revision() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 
-def write_page(text: str) -> None:
-    """Between its two marks; what people wrote around them stays."""
-    whole = PAGE.read_text()
-    before, rest = whole.split(BEGIN, 1)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END, 1)[1]}")
+def write_between(path: Path, marks: tuple[str, str], text: str) -> None:
+    """Between the two marks of a page; what people wrote around them stays."""
+    begin, end = marks
+    before, rest = path.read_text().split(begin, 1)
+    path.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{rest.split(end, 1)[1]}")
 
 
 def options() -> argparse.Namespace:
@@ -149,7 +149,7 @@ def main() -> int:
     results = list(store.results.values())
     print(f"{summary(results)}; {time.monotonic() - began:.0f} s in all")
     if asked.page:
-        write_page(page(results, Measured(machine(), revision(), reference)))
+        write_between(PAGE, MARKS, page(results, Measured(machine(), revision(), reference)))
     return 1 if any(result.outcome in ("failed", "broken") for result in results) else 0
 
 

@@ -4,7 +4,6 @@ What an agent does is done by Gitea's API and not by Git in a pod: the pods are 
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -63,14 +62,15 @@ class Agents(ScriptedNode):
         await self._answer(pod, await asyncio.to_thread(self._work, pod, work))
 
     def _work(self, pod: Pod, work: Work) -> Outcome:
-        if TASK in pod["metadata"].get("annotations", {}):
-            return _agent(pod, work)
-        return self._effect(pod, work)
+        if is_run(pod):
+            work.ran.append(Ran(task_of(pod)["role"], job_of(pod)))
+            return agent(pod, work)
+        return self.effect(pod, work)
 
-    def _effect(self, pod: Pod, work: Work) -> Outcome:
+    def effect(self, pod: Pod, work: Work) -> Outcome:
         env = {entry["name"]: entry.get("value", "") for entry in pod["spec"]["containers"][0].get("env", [])}
         what, sha = purpose(pod), env["CONVEYOR_SHA"]
-        work.ran.append(Ran(what, _job_of(pod), sha, env["CONVEYOR_TRANSITION_ID"]))
+        work.ran.append(Ran(what, job_of(pod), sha, env["CONVEYOR_TRANSITION_ID"]))
         with self._deploys.open("a") as file:
             file.write(f"{env['CONVEYOR_WORKITEM']} {what} {sha} {env['CONVEYOR_TRANSITION_ID']}\n")
         failed = what in work.failing
@@ -79,12 +79,24 @@ class Agents(ScriptedNode):
         return Outcome(message=json.dumps(answer), exit_code=1 if failed else 0)
 
 
-def _agent(pod: Pod, work: Work) -> Outcome:
-    annotations = pod["metadata"]["annotations"]
-    task = json.loads(annotations[TASK])
-    work.ran.append(Ran(task["role"], _job_of(pod)))
-    with contextlib.suppress(GiteaError):  # a second pod of the same run finds its work done: the ledger says so
+def is_run(pod: Pod) -> bool:
+    return TASK in pod["metadata"].get("annotations", {})
+
+
+def task_of(pod: Pod) -> Object:
+    found: Object = json.loads(pod["metadata"]["annotations"][TASK])
+    return found
+
+
+def agent(pod: Pod, work: Work) -> Outcome:
+    """Raises GiteaError where Gitea fails."""
+    annotations, task = pod["metadata"]["annotations"], task_of(pod)
+    try:
         _do(task, work.project)
+    except GiteaError as error:
+        if error.code >= 500:
+            raise
+        # a second pod of the same run finds its work done: the ledger says so
     if beside := work.beside.get(task["role"]):
         beside(work.project)
     head = _head(task, work.project)
@@ -121,5 +133,5 @@ def _head(task: Object, project: Project) -> str:
     return str(project.gitea.api("GET", path)["commit"]["id"])
 
 
-def _job_of(pod: Pod) -> str:
+def job_of(pod: Pod) -> str:
     return str(pod["metadata"]["labels"]["batch.kubernetes.io/job-name"])

@@ -31,6 +31,8 @@ OF_THE_PROCESS = ("transition-", "merge-")
 class Intent:
     id: str
     effect: str
+    precondition: Object
+    branch: str
     owners: list[str] = field(default_factory=list)
     """Holders in their order."""
 
@@ -57,6 +59,8 @@ class Audit:
         self.repositories: dict[str, Object] = {}
         self.jobs: dict[str, list[Object]] = {}
         """Every Job there ever was, by its item: the newest state of each uid, in the order of their making."""
+        self.jobs_gone: set[str] = set()
+        """The uids of those that were deleted."""
         self.leases: dict[str, Object] = {}
         self.offences: list[str] = []
         """Of Repositories."""
@@ -118,6 +122,8 @@ class Audit:
                 self._repository(found)
             case "jobs":
                 self._job(found)
+                if deleted:
+                    self.jobs_gone.add(found["metadata"]["uid"])
             case "leases":
                 self.leases[found["metadata"]["name"]] = {} if deleted else found
             case _:
@@ -137,7 +143,9 @@ class Audit:
             story.stages.append(status["stage"])
         transition = status.get("transition")
         if transition is not None:
-            intent = story.intents.setdefault(transition["id"], Intent(transition["id"], transition["effect"]))
+            branch = str(status.get("branch") or "")
+            begun = Intent(transition["id"], transition["effect"], transition["precondition"], branch)
+            intent = story.intents.setdefault(begun.id, begun)
             if transition["holder"] not in intent.owners[-1:]:
                 intent.owners.append(transition["holder"])
 
@@ -157,6 +165,10 @@ class Audit:
         jobs.append(found)
 
     # --- what is asked of it
+
+    def jobs_there(self, item: str) -> Iterator[Object]:
+        """Of an item's Jobs those that were not deleted."""
+        return (job for job in self.jobs.get(item, []) if job["metadata"]["uid"] not in self.jobs_gone)
 
     def status(self, item: str) -> Object:
         story = self.items.get(item)

@@ -74,7 +74,7 @@ def unfinished(audit: Audit, name: str, expected: Expected) -> Iterator[str]:
     story = audit.items.get(name)
     if story is not None and not expected.stalled and story.now["metadata"].get("finalizers"):
         yield f"the item is still held by {', '.join(story.now['metadata']['finalizers'])}"
-    for job in audit.jobs.get(name, []):
+    for job in audit.jobs_there(name):
         if FINALIZER in (job["metadata"].get("finalizers") or []):
             yield f"Job {job['metadata']['name']} is still held by our finalizer"
         if began(job) and "ttlSecondsAfterFinished" not in job["spec"]:

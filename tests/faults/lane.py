@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -11,16 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import yaml
-
-from conveyor.api.stages import Role
 from tests.cluster import kubeconfig as kubeconfigs
 from tests.cluster.api import MERGE, ApiError, AsyncKube
 from tests.cluster.gitea import Gitea
 from tests.faults.agents import Agents, Work
 from tests.faults.audit import REPOSITORY, Audit
 from tests.faults.desk import Desk
-from tests.faults.project import CI_CONTEXT, Accounts, Project
+from tests.faults.objects import AGENTS, FORGE, repository_spec, write_kubeconfig
+from tests.faults.project import Accounts, Project
 from tests.faults.proxy import Proxy, Upstream
 from tests.faults.stale import Watches
 from tests.integration.engine_process import OperatorProcess
@@ -32,10 +29,7 @@ import conveyor.web.client as w; w.IDLE_SECONDS = 5.0
 """
 """Nobody waits twenty seconds for each answer that never comes."""
 SETTINGS = {"RECONCILE_INTERVAL_SECONDS": 1, "GRACE_DEFAULT_SECONDS": 1, "AGENT_TOOLS_IMAGE": "conveyor:test"}
-HEALTHY = "http://healthy"
-"""In a spec: an address that answers 200."""
 READY_SECONDS, GONE_SECONDS = 90.0, 30.0
-FORGE, AGENTS = "forge", "forge-agents"  # names of Secrets
 
 
 @dataclass(frozen=True)
@@ -103,19 +97,18 @@ class Lane:
         await self._until_service_account()
         await enter(self.audit)
         await enter(self.agents)
-        upstream = Upstream(connection.server, connection.tls, connection.token or "")
-        self.api = await enter(Proxy(upstream, self.desk, self.watches))
+        self.upstream = Upstream(connection.server, connection.tls, connection.token or "")
+        self.api = await enter(Proxy(self.upstream, self.desk, self.watches))
         self.forge = await enter(Proxy(Upstream(self.servers.gitea.url), self.desk))
         await self._secret(FORGE, token=self.servers.accounts.users["conveyor"].token)
         await self._secret(AGENTS, **self.servers.accounts.role_tokens())
         self.operator = OperatorProcess(
-            self._kubeconfig(),
+            write_kubeconfig(self.directory / "kubeconfig", self.api.url),
             self.namespace,
             self.log,
             resync=self._resync,
             before=SHORTER + self._patch,
-            POD_NAMESPACE=self.namespace,
-            **SETTINGS,
+            **await self._settings(),
         )
         stack.enter_context(self.operator)
         self.project = await asyncio.to_thread(Project, self.servers.gitea, self.servers.accounts, self.namespace)
@@ -123,27 +116,19 @@ class Lane:
         self.forge.wrote = lambda: asyncio.to_thread(self.project.call_open_heads_green)
         await self._make_repository()
 
-    def _kubeconfig(self) -> Path:
-        path = self.directory / "kubeconfig"
-        named = {"cluster": {"server": self.api.url}, "user": {"token": "of no meaning to the proxy"}}
-        content: Object = {"apiVersion": "v1", "kind": "Config", "current-context": "proxy"}
-        content |= {"contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}]}
-        content |= {f"{kind}s": [{"name": "proxy", kind: value}] for kind, value in named.items()}
-        path.write_text(yaml.safe_dump(content))
-        return path
+    async def _settings(self) -> Object:
+        """Of the operator."""
+        return {"POD_NAMESPACE": self.namespace} | SETTINGS
 
     async def _make_repository(self) -> None:
-        place = {"url": self.forge.url, "owner": self.servers.accounts.owner, "name": self.project.repository.name}
-        ci = {"contexts": [CI_CONTEXT], "creators": [self.servers.accounts.users["ci-bot"].name]}
-        spec: Object = {
-            "forge": place | {"credentialsSecretRef": {"name": FORGE}},
-            "agents": [{"role": role.value, "image": "agent:1"} for role in Role],
-            "agentCredentialsSecretRef": {"name": AGENTS},
-            "gates": {"ci": ci} | self._spec.get("gates", {}),
-        }
-        text = json.dumps({key: value for key, value in self._spec.items() if key != "gates"})
-        rest = json.loads(text.replace(HEALTHY, f"{self.servers.gitea.url}/api/healthz"))
-        await self._create("Repository", "repositories", REPOSITORY, spec | rest)
+        spec = repository_spec(
+            self.servers.accounts,
+            self.project,
+            self._spec,
+            forge=self.forge.url,
+            healthy=f"{self.servers.gitea.url}/api/healthz",
+        )
+        await self._create("Repository", "repositories", REPOSITORY, spec)
         await self.until(lambda: self.audit.ready() == "True", READY_SECONDS)
         if self.audit.ready() != "True":
             said = "\n".join(self.log.read_text().splitlines()[-15:])

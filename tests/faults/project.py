@@ -2,6 +2,7 @@
 
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,18 @@ from tests.cluster.gitea import Gitea, Repository, User
 
 Object = dict[str, Any]
 WRITE = ("write:repository", "write:issue", "read:user")
-RIGHTS: Mapping[str, str] = {"conveyor": "admin", "coder": "write", "critic": "write", "ci-bot": "write"}
-"""The operator; who writes; who reviews and tests; who says whether it is green."""
+RIGHTS: Mapping[str, str] = {
+    "conveyor": "admin",
+    "coder": "write",
+    "critic": "write",
+    "ci-bot": "write",
+    "lead": "write",
+}
+"""The operator; who writes; who reviews and tests; who says whether it is green; a person who may merge."""
+PULLS_PER_PAGE = 50
+PUSHERS, MERGERS = ("conveyor",), ("conveyor", "lead")
+OTHERS = "Other work"
+"""Subject of what somebody else has put on main."""
 CI_CONTEXT = "ci/test"
 
 
@@ -65,22 +76,39 @@ def _added(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
 class Project:
     def __init__(self, gitea: Gitea, accounts: Accounts, name: str) -> None:
         self.gitea, self._users = gitea, accounts.users
+        self._green: set[str] = set()
         files = {"README.md": "# For a test\n"}
         self.repository: Repository = gitea.create_repository(accounts.owner, name, files=files)
         for user, permission in RIGHTS.items():
             gitea.add_collaborator(self.repository, self._users[user].name, permission=permission)
         rights = {f"enable_{right}": True for right in ("push", "push_whitelist", "merge_whitelist")}
-        allowed = {f"{right}_whitelist_usernames": [self._users["conveyor"].name] for right in ("push", "merge")}
+        who = {"push": PUSHERS, "merge": MERGERS}
+        names = {right: [self._users[name].name for name in users] for right, users in who.items()}
+        allowed = {f"{right}_whitelist_usernames": users for right, users in names.items()}
         gitea.protect(self.repository, "main", **rights, **allowed)
 
     def commit(self, files: Mapping[str, str], *, message: str, branch: str, user: str) -> str:
         token = self._users[user].token
         return self.gitea.commit(self.repository, files, message=message, branch=branch, token=token)
 
+    def push_nothing(self, branch: str) -> None:
+        """An empty commit, by Git. Raises subprocess.SubprocessError where Gitea does not take it."""
+        with tempfile.TemporaryDirectory() as directory:
+            self._git_run("clone", "--quiet", "--branch", branch, str(self.gitea.bare(self.repository)), directory)
+            who = ("-c", "user.name=coder", "-c", "user.email=coder@example.invalid")
+            self._git_run("-C", directory, *who, "commit", "--quiet", "--allow-empty", "-m", "Nothing")
+            url = self.repository.clone_url.replace("://", f"://coder:{self._users['coder'].token}@", 1)
+            self._git_run("-C", directory, "push", "--quiet", url, f"HEAD:refs/heads/{branch}")
+
+    @staticmethod
+    def _git_run(*words: str) -> list[str]:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout.splitlines()
+
     def move_main(self) -> None:
         """Somebody else's work lands."""
         name = secrets.token_hex(4)
-        self.commit({f"other/{name}": name}, message="Other work", branch="main", user="conveyor")
+        self.commit({f"other/{name}": name}, message=OTHERS, branch="main", user="conveyor")
 
     def call_green(self, sha: str) -> None:
         """CI says that this commit is good."""
@@ -90,10 +118,11 @@ class Project:
 
     def call_open_heads_green(self) -> None:
         """CI has a look at every open pull request."""
-        for pull in self.gitea.api("GET", f"{self.repository.path}/pulls", state="open"):
+        for pull in self.gitea.api("GET", f"{self.repository.path}/pulls", state="open", limit="50"):
             sha = pull["head"]["sha"]
-            if not self.gitea.api("GET", f"{self.repository.path}/commits/{sha}/statuses"):
+            if sha not in self._green and not self.gitea.api("GET", f"{self.repository.path}/commits/{sha}/statuses"):
                 self.call_green(sha)
+            self._green.add(sha)
 
     def approve(self, number: int) -> None:
         head = self.gitea.api("GET", f"{self.repository.path}/pulls/{number}")["head"]["sha"]
@@ -101,9 +130,17 @@ class Project:
         token = self._users["critic"].token
         self.gitea.api("POST", f"{self.repository.path}/pulls/{number}/reviews", token=token, json=body)
 
+    def merge_by_hand(self, number: int) -> str:
+        """As a person does it in the browser; the commit. Raises GiteaError where it is refused."""
+        head = str(self.gitea.api("GET", f"{self.repository.path}/pulls/{number}")["head"]["sha"])
+        body = {"Do": "fast-forward-only", "head_commit_id": head}
+        token = self._users["lead"].token
+        self.gitea.api("POST", f"{self.repository.path}/pulls/{number}/merge", token=token, json=body)
+        return head
+
     def look(self) -> Found:
         listed = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads")
-        pulls = self.gitea.api("GET", f"{self.repository.path}/pulls", state="all", sort="newest", limit="50")
+        pulls = self._pulls()
         return Found(
             main=self._git("rev-parse", "refs/heads/main")[0],
             moves=tuple(reversed(self._git("reflog", "show", "--format=%H", "refs/heads/main"))),
@@ -112,6 +149,15 @@ class Project:
             pulls=tuple(pulls),
         )
 
+    def _pulls(self) -> list[Object]:
+        found: list[Object] = []
+        while len(found) % PULLS_PER_PAGE == 0:
+            page = {"page": str(len(found) // PULLS_PER_PAGE + 1), "limit": str(PULLS_PER_PAGE)}
+            listed = self.gitea.api("GET", f"{self.repository.path}/pulls", state="all", sort="newest", **page)
+            if not listed:
+                break
+            found += listed
+        return found
+
     def _git(self, *words: str) -> list[str]:
-        command = ["git", "-C", str(self.gitea.bare(self.repository)), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
+        return self._git_run("-C", str(self.gitea.bare(self.repository)), *words)

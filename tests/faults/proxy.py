@@ -103,6 +103,9 @@ class Proxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
         if self._upstream.token:
             headers["Authorization"] = f"Bearer {self._upstream.token}"
+        headers["Accept-Encoding"] = (
+            "identity"  # the API server compresses what is longer than 128 KiB; it is read here
+        )
         url = URL(self._upstream.url + request.raw_path, encoded=True)
         async with self._session.request(call.method, url, data=call.body or None, headers=headers) as answer:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}

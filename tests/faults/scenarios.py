@@ -7,7 +7,7 @@ from typing import Any
 from tests.faults.agents import IMAGE
 from tests.faults.cases import Scenario
 from tests.faults.judge import ROLES, WAY, Expected
-from tests.faults.lane import HEALTHY
+from tests.faults.objects import HEALTHY
 from tests.faults.project import Project
 
 AUTO = {"approval": {"analysis": "Auto", "deploy": "Auto"}}

@@ -16,7 +16,7 @@ import httpx
 from conveyor.api.stages import Role
 from tests.cluster.api import ApiError, Kube
 from tests.cluster.gitea import Gitea, Repository
-from tests.cluster.processes import free_ports
+from tests.cluster.processes import free_ports, guard_group, release_group
 
 Object = dict[str, Any]
 CALL = "from conveyor.app.main import main; main()"
@@ -76,13 +76,24 @@ class OperatorProcess:
         self.kill()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", self._code], env=self._environment, stderr=log, stdout=log
+                [sys.executable, "-c", self._code],
+                env=self._environment,
+                stderr=log,
+                stdout=log,
+                start_new_session=True,
             )
+        guard_group(self._process.pid)
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            release_group(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
