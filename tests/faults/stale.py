@@ -94,7 +94,7 @@ class Watches:
     def _is_due(self, resource: str, line: bytes) -> bool:
         """Counts the event; whether it is the one that something happens to."""
         event = json.loads(line)
-        if event["type"] in ("BOOKMARK", "ERROR"):
+        if event.get("type", "ERROR") in ("BOOKMARK", "ERROR"):  # a refused watch is a Status, which has none
             return False
         self._past.setdefault(resource, []).append(line)
         self._remember(resource, event["object"])
