@@ -1,9 +1,12 @@
 """A desk where now and then one write goes wrong, as the dice fall; what is held back arrives within a minute."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable
+
+import aiohttp
 
 from tests.faults.calls import RENEW, Call, Names, counts
 from tests.faults.desk import Desk, Send, Write
@@ -46,7 +49,8 @@ class Dice(Desk):
 
     async def _arrive_late(self, send: Send, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await send()
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):  # the server is away: then it is lost
+            await send()
 
     async def before(self, write: Write) -> None:
         pass
