@@ -32,8 +32,13 @@ def item_offences(old: Object, new: Object, *, known: set[str]) -> Iterator[str]
     yield from _edge(old, new)
     yield from _counters(old, new)
     yield from _intent(old, new, known)
-    if old.get("mergeSHA") and new.get("mergeSHA") != old["mergeSHA"] and new.get("stage") != "development":
+    if old.get("mergeSHA") and new.get("mergeSHA") != old["mergeSHA"] and not _starts_over(new):
         yield f"mergeSHA {old['mergeSHA']} was replaced by {new.get('mergeSHA')}"
+
+
+def _starts_over(new: Object) -> bool:
+    """What was produced goes as soon as the way back to development has begun."""
+    return "development" in (new.get("stage"), (new.get("transition") or {}).get("to"))
 
 
 def _edge(old: Object, new: Object) -> Iterator[str]:

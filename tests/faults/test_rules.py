@@ -63,6 +63,11 @@ GOOD = {
     "taken over": (item(intent()), item(intent(holder="two", fencingToken=5), fencingToken=5), {"a"}),
     "the result": (item(intent()), item(stage="deploy", mergeSHA="1"), {"a"}),
     "the uid of the Job": (item(intent(job={"name": "j"})), item(intent(job={"name": "j", "uid": "1"})), {"a"}),
+    "the rework of a deploy": (
+        item(mergeSHA="1", stage="deploy", fencingToken=3),
+        item(intent(**{"effect": "CutBranch", "from": "deploy", "to": "development"}), stage="deploy"),
+        set(),
+    ),
     "an override": (
         item(),
         item(stage="done", override={"id": "o", "from": "deploy-staging", "to": "done"}),
