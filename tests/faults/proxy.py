@@ -94,10 +94,15 @@ class Proxy:
                 return _response(self._watches.listed(call, answer.body), answer)
             task = asyncio.create_task(self._write(request, call, self._desk.next(call)))
             self._writing.add(task)
-            task.add_done_callback(self._writing.discard)
+            task.add_done_callback(self._written)
             return await asyncio.shield(task)  # a write outlives whoever has sent it
         except (BrokenOffError, aiohttp.ClientError, ConnectionError):
             return _abort(request)
+
+    def _written(self, task: asyncio.Task[web.StreamResponse]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled():
+            task.exception()  # heard here, for whoever has sent it may be dead
 
     async def _send(self, request: web.BaseRequest, call: Call) -> Answer:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
