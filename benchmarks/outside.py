@@ -187,7 +187,7 @@ class InventedTracker(Tracker):
     async def states(self) -> tuple[TrackerState, ...]:
         return STATES
 
-    async def ticket(self, issue_id: str) -> Ticket | None:
+    async def ticket(self, issue_id: str, *, blockers: bool = False) -> Ticket | None:
         number = naming.number_in(issue_id)
         return Ticket(
             id=issue_id,

@@ -74,7 +74,7 @@ class MemoryTracker(Tracker):
         await self.calls.read()
         return tuple(TrackerState(name, name, group) for name, group in self.states_of.items())
 
-    async def ticket(self, issue_id: str) -> Ticket | None:
+    async def ticket(self, issue_id: str, *, blockers: bool = False) -> Ticket | None:
         await self.calls.read()
         if self.unreadable:
             self.unreadable -= 1

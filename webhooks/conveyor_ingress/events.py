@@ -62,6 +62,8 @@ class TicketEvent:
     """The ticket's number in its project, where the payload has it."""
     state_id: str | None
     identity: tuple[str, ...]
+    updated: str | None = None
+    """When the ticket itself changed last, where the payload has it."""
 
 
 @dataclass(frozen=True)

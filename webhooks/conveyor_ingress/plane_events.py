@@ -133,6 +133,7 @@ def _ticket(
         number=data.sequence_id,
         state_id=state_id,
         identity=(event, issue_id, *identity),
+        updated=data.updated_at if event == ISSUE else None,
     )
 
 

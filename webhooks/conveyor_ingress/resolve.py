@@ -106,14 +106,21 @@ def _ticket(event: TicketEvent, repository: RepositoryView, item: ItemView | Non
         return Ignored(Why.PROJECT)
     key = _key_of(event, repository)
     value = hint_value(key or event.issue_id, *event.identity)
+    if item is not None and item.issue_id == event.issue_id:
+        return Duplicate() if _is_known(event, item) else _hint(item, HintClass.TICKET, value)
     if item is not None:
-        return _hint(item if item.issue_id == event.issue_id else repository, HintClass.TICKET, value)
+        return _hint(repository, HintClass.TICKET, value)
     if event.state_id is None:
         # A comment names its ticket by id only: the operator knows whose it is.
         return _hint(repository, HintClass.TICKET, value)
     if event.state_id not in repository.start_state_ids:
         return Ignored(Why.STATE if repository.start_state_ids else Why.STATES_UNKNOWN)
     return _start(event, repository, tracker, value=value)
+
+
+def _is_known(event: TicketEvent, item: ItemView) -> bool:
+    """Whether the operator has seen, or set, just this: what it shows on a ticket comes back as an event."""
+    return None not in (event.state_id, event.updated) and item.ticket == (event.state_id, event.updated)
 
 
 def _start(event: TicketEvent, repository: RepositoryView, tracker: Tracker, *, value: str) -> Decision:

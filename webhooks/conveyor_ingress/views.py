@@ -74,8 +74,14 @@ class _ItemSpec(_Part):
     source: _Source | None = None
 
 
+class _TicketSeen(_Part):
+    state: str = ""
+    ticket_updated_time: str = ""
+
+
 class _ItemStatus(_Part):
     branch: str | None = None
+    tracker: _TicketSeen | None = None
 
 
 class _ItemObject(_Part):
@@ -102,6 +108,8 @@ class ItemView:
     branch: str | None
     issue_id: str | None
     hints: Mapping[str, str]
+    ticket: tuple[str, str] | None = None
+    """The ticket's state and the time of its last change, as the operator has seen or set them."""
 
 
 def hint_key(hint: HintClass) -> str:
@@ -124,12 +132,14 @@ def read_repository(body: bytes) -> RepositoryView:
 def read_item(body: bytes) -> ItemView:
     """Raises pydantic's ValidationError (a ValueError) for an object that is none."""
     found = _ItemObject.model_validate_json(body)
+    seen = found.status.tracker if found.status else None
     return ItemView(
         name=found.metadata.name,
         repository=found.spec.repository_ref.name,
         branch=found.status.branch if found.status else None,
         issue_id=found.spec.source.issue_id if found.spec.source else None,
         hints=_hints(found.metadata),
+        ticket=(seen.state, seen.ticket_updated_time) if seen else None,
     )
 
 

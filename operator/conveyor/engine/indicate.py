@@ -142,7 +142,7 @@ class Indicator:
             await tracker.comment(issue_id, words.text, marker=words.marker)
             self._said[key] = words.marker
 
-    async def _record(self, item: WorkItem, shown: TrackerStatus) -> Outcome:
+    async def _record(self, item: WorkItem, shown: TrackerStatus, *, again: bool = True) -> Outcome:
         patch = merge_patch(item.status.dump(), item.status.model_copy(update={"tracker": shown}).dump())
         if patch is None:
             return Done()
@@ -152,12 +152,23 @@ class Indicator:
                 self._hub.item_seen(stored)
                 return Done()
             case Lost() | Uncertain():
-                fresh = await self._world.cluster.get(Kind.WORKITEM, key)
-                if fresh is not None:
-                    self._hub.item_seen(fresh)
-                return Again(0.2)
+                return await self._record_anew(item, shown, again=again)
             case Rejected(message):
                 return Retry(f"the API server rejects status.tracker: {message[:300]}")
+
+    async def _record_anew(self, item: WorkItem, shown: TrackerStatus, *, again: bool) -> Outcome:
+        """Somebody wrote the item meanwhile. What the ticket shows is true all the same, and is not set once more, as
+        long as nobody has put another word about the ticket on record.
+        """
+        key = Key(item.metadata.namespace, item.name)
+        fresh = await self._world.cluster.get(Kind.WORKITEM, key)
+        if fresh is not None:
+            self._hub.item_seen(fresh)
+        record = self._world.cache.items.get(key)
+        now = _read(record) if record is not None else None
+        if now is None or (now.metadata.uid, now.status.tracker) != (item.metadata.uid, item.status.tracker):
+            return Again(0.2)
+        return await self._record(now, shown, again=False) if again else Again(0.2)
 
 
 def _read(record: ItemRecord) -> WorkItem | None:

@@ -81,7 +81,8 @@ async def _read_ticket(subject: Subject, connections: Connections, found: dict[s
         found |= {"ticket": tracker, "states": tracker}
         return
     found["states"] = await known(state_map(tracker, subject.repository), "Tracker")
-    found["ticket"] = await known(tracker.ticket(source.issue_id), "Tracker")
+    waits = subject.item.status.stage == Stage.CREATED  # whoever has begun waits for no other ticket
+    found["ticket"] = await known(tracker.ticket(source.issue_id, blockers=waits), "Tracker")
 
 
 async def state_map(tracker: Tracker, repository: Repository) -> StateMap:

@@ -95,14 +95,14 @@ class Plane(Tracker):
             raise Unavailable("the project has no states: every project has some, so this answer is not the truth")
         return tuple(found.values())
 
-    async def ticket(self, issue_id: str) -> Ticket | None:
+    async def ticket(self, issue_id: str, *, blockers: bool = False) -> Ticket | None:
         try:
             row = (await self._api.ticket(issue_id)).parse(FULL_ITEM)
         except NotFound:
             if await self._api.has_tickets():
                 return None
             raise
-        blocked_by = await self._blocked_by(issue_id)
+        blocked_by = await self._blocked_by(issue_id) if blockers else ()
         return row.value(self._prefix, blocked_by=blocked_by, folder=self._folder)
 
     async def _blocked_by(self, issue_id: str) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ class Tracker(Protocol):
     async def states(self) -> tuple[TrackerState, ...]:
         """The project's states, cached for TRACKER_STATES_TTL_SECONDS; a failed refresh serves the old set."""
 
-    async def ticket(self, issue_id: str) -> Ticket | None:
-        """One ticket with its relations, or None where it is gone."""
+    async def ticket(self, issue_id: str, *, blockers: bool = False) -> Ticket | None:
+        """One ticket, or None where it is gone. Only with `blockers` is it asked which tickets block it."""
 
     async def comments(self, issue_id: str) -> tuple[TicketComment, ...]:
         """A ticket's comments as plain text, oldest first, at most the newest 100."""

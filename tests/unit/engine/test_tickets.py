@@ -1,5 +1,7 @@
 """Tickets: starts that nobody told us of, changes of people that count once, and what a ticket shows of its item."""
 
+from itertools import count, pairwise
+
 import pytest
 
 from conveyor.cluster.protocol import Key, Kind
@@ -206,6 +208,24 @@ async def test_why_a_person_is_needed_is_said_once_beside_the_state(rig: Rig) ->
     rig.process = None
     await rig.run(until=3600)
     assert comments(rig) == [text]
+
+
+async def test_state_whose_record_is_overtaken_by_a_hint_is_not_set_again(rig: Rig) -> None:
+    rig.cluster.store.edit(Kind.REPOSITORY, SHOP, {"spec": {"gates": AUTO}})
+    rig.tracker.add(17, "A cart", state="To Analyse")
+    numbers, told = count(), rig.tracker.calls.on_effect
+    assert told is not None
+
+    def hint() -> None:
+        told()
+        annotations = {"hint.conveyor.dev/push": str(next(numbers))}
+        rig.cluster.store.edit(Kind.WORKITEM, ITEM, {"metadata": {"annotations": annotations}})
+
+    rig.tracker.calls.on_effect = hint
+    await rig.run(ITEM)
+    shown = [effect[2] for effect in rig.tracker.calls.effects if effect[0] == "set_state"]
+    assert shown[-1] == "Done"
+    assert all(earlier != later for earlier, later in pairwise(shown))
 
 
 async def test_state_that_a_person_set_is_left_alone_until_our_next_stage(rig: Rig) -> None:

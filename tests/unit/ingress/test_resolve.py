@@ -126,6 +126,31 @@ def test_event_stored_already_is_a_duplicate() -> None:
     assert resolve(push(), repository(), item(hints={"push": "v"})) == Duplicate()
 
 
+SEEN = ("s-now", "2026-03-02T11:00:00.000000Z")
+
+
+def test_change_that_the_operator_has_on_record_is_a_duplicate() -> None:
+    ours = ticket(state_id=SEEN[0], updated=SEEN[1])
+    assert resolve(ours, repository(), item(ticket=SEEN)) == Duplicate()
+
+
+@pytest.mark.parametrize(
+    ("event", "seen"),
+    [
+        pytest.param(
+            ticket(state_id=SEEN[0], updated="2026-03-02T11:00:01.000000Z"), SEEN, id="it changed again since"
+        ),
+        pytest.param(ticket(state_id=OTHER_STATE, updated=SEEN[1]), SEEN, id="another state"),
+        pytest.param(ticket(state_id=SEEN[0]), SEEN, id="it does not say when"),
+        pytest.param(ticket(state_id=None, updated=SEEN[1]), SEEN, id="a comment"),
+        pytest.param(ticket(state_id=SEEN[0], updated=SEEN[1]), None, id="nothing was seen yet"),
+        pytest.param(ticket(state_id=None, updated=None), None, id="nothing is known on either side"),
+    ],
+)
+def test_change_that_may_be_news_is_written(event: TicketEvent, seen: tuple[str, str] | None) -> None:
+    assert isinstance(resolve(event, repository(), item(ticket=seen)), PatchHint)
+
+
 def test_other_event_of_the_same_class_is_written() -> None:
     assert isinstance(resolve(push(), repository(), item(hints={"push": "another"})), PatchHint)
 

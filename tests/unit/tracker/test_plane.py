@@ -101,16 +101,23 @@ async def test_ticket_names_those_that_block_it(
     fake.variant.relations_as_objects = as_objects
     first, second = (fake.create_ticket(project.id, name) for name in ("first", "second"))
     fake.block(second.id, by=first.id)
-    ticket = await plane.ticket(second.id)
+    ticket = await plane.ticket(second.id, blockers=True)
     assert ticket is not None
     assert ticket.blocked_by == (first.id,)
+
+
+async def test_who_blocks_a_ticket_is_asked_only_where_that_is_wanted(
+    plane: Plane, fake: FakePlane, project: Project
+) -> None:
+    await plane.ticket(fake.create_ticket(project.id, "Cart").id)
+    assert not any(path.rstrip("/").endswith("relations") for _, path in fake.requests)
 
 
 async def test_server_without_relations_gives_a_ticket_that_nobody_blocks(
     plane: Plane, fake: FakePlane, project: Project
 ) -> None:
     fake.variant.has_relations = False
-    ticket = await plane.ticket(fake.create_ticket(project.id, "Cart").id)
+    ticket = await plane.ticket(fake.create_ticket(project.id, "Cart").id, blockers=True)
     assert ticket is not None
     assert ticket.blocked_by == ()
 

@@ -92,7 +92,7 @@ async def test_ticket_is_read_in_every_form(
 async def test_blockers_are_read_in_every_form(
     connect: Connect, *, relations: dict[str, Any], blocked_by: tuple[str, ...]
 ) -> None:
-    ticket = await connect(transport=answers({"/i1/": ITEM, "/relations/": relations})).ticket("i1")
+    ticket = await connect(transport=answers({"/i1/": ITEM, "/relations/": relations})).ticket("i1", blockers=True)
     assert ticket is not None
     assert ticket.blocked_by == blocked_by
 
@@ -156,7 +156,7 @@ async def test_ticket_of_a_wrong_shape_is_unavailable(connect: Connect, body: An
 )
 async def test_relations_of_a_wrong_shape_are_not_taken_for_none(connect: Connect, relations: Any) -> None:
     with pytest.raises(Unavailable):
-        await connect(transport=answers({"/i1/": ITEM, "/relations/": relations})).ticket("i1")
+        await connect(transport=answers({"/i1/": ITEM, "/relations/": relations})).ticket("i1", blockers=True)
 
 
 @pytest.mark.parametrize(
