@@ -21,7 +21,6 @@ from conveyor.cluster.protocol import JSONObject, Key, Kind
 from tests.fakes.gates import Gate, Request
 from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.memory_forge import MemoryForge
-from tests.fakes.memory_store import LEASES
 from tests.faults.rules import item_offences, repository_offences
 
 TERM_SECONDS = 60.0
@@ -51,6 +50,8 @@ class Audit:
         self._landed: Counter[str] = Counter()
         self._marks: set[str] = set()
         self._looked: dict[str, JSONObject] = {}
+        self._deletes = ""
+        """Who is about to delete a Lease; empty: no operator."""
         self._written: dict[str, float] = {}
         """When each Lease was last written."""
 
@@ -71,6 +72,8 @@ class Audit:
                 self._repository(obj["metadata"]["uid"], obj.get("status") or {})
             case "jobs" if event != "DELETED":
                 self._job(obj)
+            case "leases" if event == "DELETED":
+                self._released(obj, now=now)
             case "leases":
                 self._written[obj["metadata"]["name"]] = now
             case _:
@@ -135,8 +138,7 @@ class Audit:
     def _passed(self, request: Request) -> None:
         if request.verb == "get" and request.about.startswith(Kind.WORKITEM):
             self._looked[request.sender.name] = self._transition(request.about)
-        elif request.verb == "delete_lease":
-            self._release(request)
+        self._deletes = request.sender.name.rpartition("/")[0] if request.verb == "delete_lease" else ""
 
     def _transition(self, about: str) -> JSONObject:
         namespace, _, name = about.partition(" ")[2].partition("/")
@@ -153,22 +155,18 @@ class Audit:
 
     def _check(self, request: Request, *, effect: str | None = None, job: str | None = None) -> None:
         """The last look: the sender has just seen its own intent on record."""
-        seen = self._looked.get(request.sender.name, {})
+        seen = self._looked.pop(request.sender.name, {})
         right = seen.get("effect") == effect if job is None else (seen.get("job") or {}).get("name") == job
         process = request.sender.name.rpartition("/")[0]
         if not right or not str(seen.get("holder")).startswith(f"{process}/"):
             what = {name: seen.get(name) for name in ("effect", "holder", "phase")}
             self._say(f"{request.sender.name} sent {request.verb} {request.about}, having seen {json.dumps(what)}")
 
-    def _release(self, request: Request) -> None:
-        name = request.about.rpartition("/")[2]
-        found = [it for (kind, key), it in self._cluster.store.objects.items() if kind == LEASES and key.name == name]
-        process, now = request.sender.name.rpartition("/")[0], self._cluster.clock.now().timestamp()
-        for lease in found:
-            holder = lease["spec"].get("holderIdentity") or ""
-            fresh = now - self._written[name] <= TERM_SECONDS
-            if fresh and not holder.startswith(f"{process}/") and self._is_working(holder):
-                self._say(f"{request.sender.name} took away Lease {name} of {holder}, who works")
+    def _released(self, lease: JSONObject, *, now: float) -> None:
+        name, holder = lease["metadata"]["name"], lease["spec"].get("holderIdentity") or ""
+        fresh = now - self._written[name] <= TERM_SECONDS
+        if fresh and self._deletes and not holder.startswith(f"{self._deletes}/") and self._is_working(holder):
+            self._say(f"{self._deletes} took away Lease {name} of {holder}, who works")
 
 
 def _variable(job: JSONObject, name: str) -> str:

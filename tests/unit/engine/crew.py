@@ -92,7 +92,11 @@ class Crew:
 
     def _do(self, role: str, task: JSONObject) -> str:
         forge, folder, branch = self._forge, task["documents"], task["branch"]
-        files = {"analyst": f"{folder}01-analysis.md", "architect": f"{folder}06-adr/0001.md", "developer": "cart.py"}
+        files = {
+            "analyst": f"{folder}01-analysis.md",
+            "architect": f"{folder}06-adr/0001.md",
+            "developer": f"{task['item']}.py",
+        }
         if role in files and role not in self.answers:
             return forge.push(branch, files[role])
         if role == "reviewer" and role not in self.answers:

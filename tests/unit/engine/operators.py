@@ -22,10 +22,11 @@ from tests.fakes.gates import ALL, STRAND, Fate, Gate, KilledError, Request, Str
 from tests.fakes.memory_store import JOBS, PODS
 from tests.unit.engine.audit import Audit
 from tests.unit.engine.process import Around, Process
-from tests.unit.engine.rig import STEPS, Rig
+from tests.unit.engine.rig import Rig
 
 OURS = "conveyor"
 """The namespace of the operators' pods."""
+STEPS = 1000
 SPINS = 10_000
 SWEEP_SECONDS = 60.0
 Change = tuple[str, str, JSONObject]
@@ -40,6 +41,8 @@ class Operator:
     """By how much its wall clock is wrong."""
     watches: bool = True
     """Off: its cache stays as it is, but for what it reads and writes itself."""
+    sleeps: bool = False
+    """Stopped as a whole: it renews nothing."""
     backlog: list[Change] = field(default_factory=list)
     """What its watch has not told yet."""
     tasks: dict[Strand, asyncio.Task[None]] = field(default_factory=dict)
@@ -82,8 +85,11 @@ class Operators(Rig):
         """Whether it lives, and nobody has said that it does not."""
         for operator in self.living():
             if holder.startswith(f"{operator.me}/"):
-                return (PODS, operator.pod) in self.cluster.store.objects
+                return self.has_pod(operator)
         return False
+
+    def has_pod(self, operator: Operator) -> bool:
+        return (PODS, operator.pod) in self.cluster.store.objects
 
     def _changed(self, kind: str, event: str, obj: JSONObject) -> None:
         if (kind, event) == (JOBS, "ADDED"):
@@ -143,8 +149,12 @@ class Operators(Rig):
 
     def certify(self, operator: Operator) -> None:
         """Its pod is deleted by force, whether or not its process has ended."""
-        if (PODS, operator.pod) in self.cluster.store.objects:
+        if self.has_pod(operator):
             self.cluster.store.remove(PODS, operator.pod)
+
+    def jump(self, operator: Operator, *, hours: int) -> None:
+        """Its wall clock is that much wrong from now on."""
+        operator.skew = timedelta(hours=hours)
 
     # --- what they do
 
@@ -240,7 +250,7 @@ class Operators(Rig):
         if self.seconds() - self._swept >= SWEEP_SECONDS:
             self._swept = self.seconds()
             for operator in self.living():
-                if operator.is_idle(operator.keeping):
+                if operator.is_idle(operator.keeping) and not operator.sleeps:
                     await self.do(operator, operator.keeping, self.tend(operator))
 
     def _expire_jobs(self) -> None:
