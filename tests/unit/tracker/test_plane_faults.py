@@ -61,7 +61,7 @@ async def test_relations_that_cannot_be_read_are_not_taken_for_none(
     ticket = fake.create_ticket(project.id, "Cart")
     fake.faults.add(Fault(FaultKind.STATUS, path="*/relations/", times=99, status=500))
     with pytest.raises(Unavailable):
-        await plane.ticket(ticket.id)
+        await plane.ticket(ticket.id, blockers=True)
 
 
 @pytest.mark.parametrize("applied", [True, False])
