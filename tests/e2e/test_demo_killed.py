@@ -21,7 +21,7 @@ from tests.cluster.api import Object
 from tests.cluster.binaries import Say
 from tests.e2e import ends
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.gitea]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.cluster, pytest.mark.gitea]
 KILLS, WHILE_OPEN = 20, 8
 SECONDS = 420
 LONGEST_WAIT = 6.0

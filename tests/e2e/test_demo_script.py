@@ -54,6 +54,7 @@ def script(tmp_path: Path) -> Script:
     return Script(temporary)
 
 
+@pytest.mark.long
 async def test_demo_without_ingress_ends_well(script: Script) -> None:
     process = await script.start("--no-ingress", "--seconds", "270")
     output, _ = await asyncio.wait_for(process.communicate(), 400)
@@ -61,6 +62,7 @@ async def test_demo_without_ingress_ends_well(script: Script) -> None:
     assert script.leftovers() == []
 
 
+@pytest.mark.long
 async def test_demo_out_of_time_says_why_and_keeps_the_logs(script: Script) -> None:
     process = await script.start("--seconds", "8")
     output, _ = await asyncio.wait_for(process.communicate(), 120)

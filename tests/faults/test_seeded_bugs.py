@@ -12,7 +12,7 @@ from tests.faults.lane import Servers
 from tests.faults.pool import Plan, Pool
 from tests.faults.scenarios import PLAIN, SCENARIOS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 BLIND_WRITE = """
 import conveyor.cluster.client as client

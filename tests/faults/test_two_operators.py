@@ -18,7 +18,7 @@ from tests.cluster.binaries import Say
 from tests.faults.lane import Servers
 from tests.faults.pair import Pair, Race, Result, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MERGE, JOB = "forge: POST pulls/n/merge fast-forward-only", "Job Production: create"
 MERGED = "item: to deploy, end of Merge"

@@ -90,6 +90,7 @@ def test_api_server_that_goes_and_comes_costs_no_restart(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_api_server_away_for_longer_than_a_lease_lasts_costs_no_restart_and_no_leader(
     plane: ControlPlane, store: Store, operator: OperatorProcess, tmp_path: Path
 ) -> None:

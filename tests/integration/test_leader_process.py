@@ -137,6 +137,7 @@ def test_leader_whose_pod_is_deleted_is_followed_at_once(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_leader_of_which_nobody_knows_anything_is_followed_after_its_time(
     start: Start, pod: dict[str, str], say: Say
 ) -> None:
@@ -172,6 +173,7 @@ def test_who_stands_by_and_is_told_to_end_ends_and_the_leader_leads_on(start: St
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_leader_that_stood_still_ends_and_writes_nothing(start: Start, say: Say) -> None:
     pair = start()
     pair.leader.send(signal.SIGSTOP)

@@ -73,7 +73,13 @@ async def answered_500_and_not_applied(forward: Forward) -> httpx.Response:
 
 
 FAULTS = pytest.mark.parametrize(
-    "fault", [lost_on_the_way, lost_on_the_way_back, answered_500, answered_500_and_not_applied]
+    "fault",
+    [
+        lost_on_the_way_back,
+        answered_500,
+        pytest.param(lost_on_the_way, marks=pytest.mark.long),
+        pytest.param(answered_500_and_not_applied, marks=pytest.mark.long),
+    ],
 )
 
 
@@ -109,6 +115,7 @@ async def test_branch_behind_its_base_is_rebased_tested_again_and_merged_with_it
     assert await lands.forge.contains(head, base)
 
 
+@pytest.mark.long
 async def test_hunk_that_the_rebase_moves_is_still_the_same_change(lands: Landing) -> None:
     lines = [f"line {number}\n" for number in range(60)]
     lands.push({"long.txt": "".join(lines)}, branch="main")
@@ -143,6 +150,7 @@ async def test_rebase_that_nobody_confirms_happens_once(lands: Landing, fault: M
     assert ours["total_commits"] == 1
 
 
+@pytest.mark.long
 async def test_push_between_intent_and_rebase_is_reviewed(lands: Landing) -> None:
     await lands.begin()
     lands.push_base()
@@ -153,6 +161,7 @@ async def test_push_between_intent_and_rebase_is_reviewed(lands: Landing) -> Non
     assert "merge" not in lands.wire.sent
 
 
+@pytest.mark.long
 async def test_base_that_moves_between_intent_and_rebase_is_in_the_new_head_too(lands: Landing) -> None:
     await lands.begin()
     lands.push_base()
@@ -184,6 +193,7 @@ async def test_approved_commit_that_is_replaced_is_reviewed_although_gitea_would
     assert await lands.base_head() == new, "Gitea did not count the approval: this test would show nothing"
 
 
+@pytest.mark.long
 async def test_approved_commit_that_is_replaced_after_our_rebase_is_reviewed(lands: Landing) -> None:
     await lands.begin()
     lands.push_base()
@@ -195,6 +205,7 @@ async def test_approved_commit_that_is_replaced_after_our_rebase_is_reviewed(lan
     assert "merge" not in lands.wire.sent
 
 
+@pytest.mark.long
 async def test_head_that_moves_between_intent_and_merge_is_reviewed(lands: Landing) -> None:
     await lands.begin()
     base = await lands.base_head()
@@ -300,7 +311,7 @@ async def test_half_merge_that_a_crash_left_is_found_and_healed(lands: Landing) 
     await assert_landed(lands, lands.head)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
+@pytest.mark.parametrize("delay", [0.05, *(pytest.param(delay, marks=pytest.mark.long) for delay in (0.0, 0.15, 0.3))])
 async def test_gitea_killed_in_mid_merge_lands_once_when_it_is_back(lands: Landing, delay: float) -> None:
     await lands.begin()
     server = lands.place.server

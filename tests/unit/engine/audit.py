@@ -148,7 +148,7 @@ class Audit:
 
     def _sent(self, request: Request) -> None:
         effect, name = BY_THE_FORGE.get(request.verb), request.about.rpartition("/")[2]
-        if request.verb == "create_job" and name not in self._runs:
+        if request.verb in ("create_job", "start_job") and name not in self._runs:
             self._check(request, job=name)
         elif effect is not None:
             self._check(request, effect=effect)

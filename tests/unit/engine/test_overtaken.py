@@ -21,7 +21,9 @@ EFFECTS: Mapping[str, tuple[str, str]] = {
     "merge": ("to be merged", "merge"),
     "rebase": ("behind its base", "update_by_rebase"),
     "deploy": ("to be deployed", "create_job"),
+    "deploy that begins": ("to be deployed", "start_job"),
     "rollback": ("its deploy failed", "create_job"),
+    "rollback that begins": ("its deploy failed", "start_job"),
 }
 EACH = pytest.mark.parametrize("effect", EFFECTS)
 
