@@ -208,7 +208,7 @@ async def test_job_let_begin_while_it_is_being_deleted_gets_no_pod(jobs: Jobs) -
     await jobs.cluster.start_job(jobs.key, uid=uid)
     await anyio.sleep(1)  # for a pod that must not come
     fact = await jobs.cluster.job(jobs.key, with_message=True)
-    assert (fact.state, fact.unstarted, jobs.pods()) == (JobState.DELETING, True, [])
+    assert (fact.state, jobs.pods()) == (JobState.DELETING, [])  # a startTime its controller may set all the same
     await jobs.cluster.release_job(jobs.key)
 
 
