@@ -7,7 +7,7 @@
 | nobody sends for an intent that it has not just seen to be its own | as it is sent |
 | only legal edges; token and counters never go down; an intent is begun once | at each status write |
 | what is done is not rolled back, and what was rolled back is not done but by a later deploy | at both |
-| nobody takes away the Lease of one who works | as it is deleted |
+| nobody takes away the Lease of one who works, unless a person has asked for that | as it is deleted |
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Audit:
         self._looked: dict[str, JSONObject] = {}
         self._deletes = ""
         """Who is about to delete a Lease; empty: no operator."""
+        self._by_order = False
+        """Whether somebody has said `release-lease`."""
         self._written: dict[str, float] = {}
         """When each Lease was last written."""
 
@@ -65,6 +67,7 @@ class Audit:
     # --- what is stored
 
     def changed(self, kind: str, event: str, obj: JSONObject, *, now: float) -> None:
+        self._by_order |= any("release-lease" in name for name in obj["metadata"].get("annotations") or ())
         match kind:
             case Kind.WORKITEM if event != "DELETED":
                 self._item(obj["metadata"]["uid"], obj.get("status") or {})
@@ -165,7 +168,13 @@ class Audit:
     def _released(self, lease: JSONObject, *, now: float) -> None:
         name, holder = lease["metadata"]["name"], lease["spec"].get("holderIdentity") or ""
         fresh = now - self._written[name] <= TERM_SECONDS
-        if fresh and self._deletes and not holder.startswith(f"{self._deletes}/") and self._is_working(holder):
+        if (
+            fresh
+            and self._deletes
+            and not self._by_order
+            and not holder.startswith(f"{self._deletes}/")
+            and self._is_working(holder)
+        ):
             self._say(f"{self._deletes} took away Lease {name} of {holder}, who works")
 
 
