@@ -132,7 +132,7 @@ async def test_page_without_a_whole_answer_in_time_is_not_healthy(server: Server
     began = time.monotonic()
     found = await ask({"url": f"{server.url}/{kind}"})
     assert (found.healthy, found.reason) == (False, f"GET /{kind} got no whole answer: {reason}")
-    assert time.monotonic() - began < SECONDS + 1
+    assert time.monotonic() - began < SECONDS + 3
 
 
 @pytest.mark.parametrize("kind", ["url", "prometheus"])

@@ -40,17 +40,17 @@ def test_long_text_is_cut_and_says_so() -> None:
 
 
 def test_endless_tag_name_is_read_in_no_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     text_of("<" + "a" * MAX_MARKUP, limit=100)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("piece", ["<a ", "<!--", "<a b='", "</a ", "&#9", "<li>", "<li> ", "<", "\n \n"])
 def test_hostile_markup_is_read_in_no_time(piece: str) -> None:
     """A parser in the square of the length would take a minute and more."""
-    started = time.monotonic()
+    started = time.process_time()
     text_of(piece * (2 * MAX_MARKUP // len(piece)), limit=100)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
