@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+unset PYTHONDONTWRITEBYTECODE # each of the processes that are started here would compile all modules anew
 
 say() { printf '%s\n' "$*" >&2; }
 

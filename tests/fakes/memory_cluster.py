@@ -6,7 +6,6 @@ tests/integration/test_cluster_client_agreement.py.
 """
 
 import asyncio
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +21,7 @@ from conveyor.pipeline.facts import JobFact
 from conveyor.web.errors import Ambiguous, NotFound, RateLimited, Refused, Unavailable
 from tests.fakes import memory_jobs, memory_leases
 from tests.fakes.clock import Clock, ManualClock
+from tests.fakes.copies import json_copy
 from tests.fakes.gates import Fate, Gate
 from tests.fakes.memory_rules import refusal, strictness, with_defaults
 from tests.fakes.memory_store import JOBS, LEASES, PODS, MemoryStore, OnChange, key_of
@@ -110,7 +110,7 @@ class MemoryCluster(Cluster):
 
     async def get(self, kind: Kind, key: Key) -> JSONObject | None:
         await self._read("get", f"{kind} {key}")
-        return copy.deepcopy(self.store.objects.get((kind, key)))
+        return json_copy(self.store.objects.get((kind, key)))
 
     async def list_all(self, kind: Kind) -> list[JSONObject]:
         await self._read("list_all")
@@ -226,13 +226,13 @@ class MemoryCluster(Cluster):
     async def lease(self, key: Key) -> LeaseRecord | None:
         await self._read("lease")
         lease = self.store.objects.get((LEASES, key))
-        return None if lease is None else lease_record(copy.deepcopy(lease))
+        return None if lease is None else lease_record(json_copy(lease))
 
     async def leases(self) -> list[tuple[Key, LeaseRecord]]:
         await self._read("leases")
         found = {key: lease for (kind, key), lease in self.store.objects.items() if kind == LEASES}
         labelled = {key: lease for key, lease in found.items() if LABEL_WORKITEM in lease["metadata"].get("labels", {})}
-        return [(key, lease_record(copy.deepcopy(lease))) for key, lease in sorted(labelled.items())]
+        return [(key, lease_record(json_copy(lease))) for key, lease in sorted(labelled.items())]
 
     async def create_lease(
         self, key: Key, lease: LeaseSpec, *, labels: Mapping[str, str], owner: JSONObject | None = None
@@ -293,7 +293,7 @@ class MemoryCluster(Cluster):
             stored = self.events.get(key_of(event))
             count = 1 if stored is None else (stored.get("series") or {}).get("count", 1) + 1
             series = {} if count == 1 else {"series": {"count": count, "lastObservedTime": event["eventTime"]}}
-            self.events[key_of(event)] = (stored or copy.deepcopy(event)) | series
+            self.events[key_of(event)] = (stored or json_copy(event)) | series
             self.store.next_version()
             return Won(self.events[key_of(event)])
 
@@ -319,7 +319,7 @@ class MemoryCluster(Cluster):
         await asyncio.sleep(0)
         fault = self._take(verb)
         if fault in (Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.REQUEST_LOST):
-            self.writes.append(Write(verb, kind, key, "not sent", copy.deepcopy(body), fault))
+            self.writes.append(Write(verb, kind, key, "not sent", json_copy(body), fault))
             self._not_sent(fault, verb)
             return Uncertain(f"{verb} {key}: no answer")
 
@@ -329,7 +329,7 @@ class MemoryCluster(Cluster):
             before = self.store.version
             written = Rejected("as the test wished") if fault == Fault.REJECTED else act()
             outcome = _outcome(written, changed=self.store.version != before)
-            self.writes.append(Write(verb, kind, key, outcome, copy.deepcopy(body), fault))
+            self.writes.append(Write(verb, kind, key, outcome, json_copy(body), fault))
             return written
 
         fate = await self.gate.arrive(verb, f"{kind} {key}", land)

@@ -1,6 +1,5 @@
 """Objects as the API server keeps them: versions that only rise, finalizers, owners, a watch that misses nothing."""
 
-import copy
 from collections.abc import Callable
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from conveyor.api.fields import rfc3339
 from conveyor.cluster.merge_patch import apply_merge_patch
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from tests.fakes.clock import Clock
+from tests.fakes.copies import json_copy
 
 JOBS, LEASES, PODS = "jobs", "leases", "pods"
 """Kinds beside the protocol's. PODS are the operator's own; those of Jobs are in `MemoryStore.pods`."""
@@ -28,7 +28,7 @@ class MemoryStore:
     # --- reading
 
     def object(self, kind: str, key: Key) -> JSONObject:
-        return copy.deepcopy(self.objects[kind, key])
+        return json_copy(self.objects[kind, key])
 
     def keys(self, kind: str) -> list[Key]:
         return sorted(key for stored, key in self.objects if stored == kind)
@@ -67,7 +67,7 @@ class MemoryStore:
 
     def add(self, kind: str, key: Key, manifest: JSONObject) -> JSONObject:
         self._uids += 1
-        obj = copy.deepcopy(manifest)
+        obj = json_copy(manifest)
         obj["metadata"] |= {
             "uid": str(UUID(int=self._uids)),
             "generation": 1,
@@ -76,11 +76,11 @@ class MemoryStore:
         }
         self.objects[kind, key] = obj
         self._tell(kind, "ADDED", obj)
-        return copy.deepcopy(obj)
+        return json_copy(obj)
 
     def put(self, kind: str, key: Key, new: JSONObject) -> JSONObject:
         """Nothing happens where nothing changes; an object under deletion goes with its last finalizer."""
-        new = copy.deepcopy(new)
+        new = json_copy(new)
         metadata = new["metadata"]
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             self.objects[kind, key] = new
@@ -89,7 +89,7 @@ class MemoryStore:
             metadata["resourceVersion"] = self.next_version()
             self.objects[kind, key] = new
             self._tell(kind, "MODIFIED", new)
-        return copy.deepcopy(new)
+        return json_copy(new)
 
     def next_version(self) -> str:
         self.version += 1
@@ -105,7 +105,7 @@ class MemoryStore:
 
     def _tell(self, kind: str, event: str, obj: JSONObject) -> None:
         if self.on_change is not None:
-            self.on_change(kind, event, copy.deepcopy(obj))
+            self.on_change(kind, event, json_copy(obj))
 
 
 def key_of(manifest: JSONObject) -> Key:
