@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from conveyor.engine.leases import RENEW_SECONDS
+from conveyor.engine.renewing import ROUNDS_PER_SWEEP
 from tests.faults.agents import Work
 from tests.faults.desk import Write
 from tests.faults.faults import Fault, Stale, Target
@@ -16,9 +18,11 @@ from tests.faults.project import Project
 from tests.faults.stale import StaleTarget
 
 LIMIT_SECONDS, MORE_SECONDS = 180.0, 20.0
-"""Until an item must have come to its end, and how much more for each case. An idle machine needs a tenth."""
+"""Until an item must have come to its end, and how much more for each fault. An idle machine needs a tenth."""
 QUIET_SECONDS, LATE_SECONDS = 0.3, 2.0
 """How long it is watched afterwards, without and with a request that arrived after the end."""
+CLEARED_SECONDS = ROUNDS_PER_SWEEP * RENEW_SECONDS + 10.0
+"""Until a Lease that the dead took too late has been swept away: nobody is told of it."""
 LEAST_COVERAGE = 40.0
 """Each item has a hundredth more than the one before, so that the mark is raised by each."""
 _numbers = itertools.count(1)
@@ -90,9 +94,12 @@ async def run(lane: Lane, group: Sequence[Case], scenario: Scenario) -> tuple[li
     lane.audit.offences.clear()
     _arm(lane, group)
     await lane.begin(name, work)
-    limit = LIMIT_SECONDS + MORE_SECONDS * len(group)
-    took = await lane.until(lambda: not any(unfinished(lane.audit, name, scenario.expected)), limit)
-    await _afterwards(lane, lambda: not any(unfinished(lane.audit, name, scenario.expected)))
+
+    def is_over() -> bool:
+        return not any(unfinished(lane.audit, name, scenario.expected))
+
+    took = await lane.until(is_over, LIMIT_SECONDS, per_fault=MORE_SECONDS)
+    await _afterwards(lane, is_over)
     evidence = Evidence(
         audit=lane.audit,
         name=name,
@@ -143,4 +150,4 @@ async def _afterwards(lane: Lane, is_over: Callable[[], bool]) -> None:
     """What was held back arrives; then nothing more may happen, and what does is to be over again."""
     late = await lane.desk.at_the_end()
     await asyncio.sleep(LATE_SECONDS if late else QUIET_SECONDS)
-    await lane.until(is_over, 2.0)
+    await lane.until(is_over, CLEARED_SECONDS if late else 2.0)

@@ -51,6 +51,11 @@ class Desk:
         mine = (write for write in self.writes if target.every or (write.name, write.nth) == (target.write, target.nth))
         return any(write.fault is not None for write in mine)
 
+    @property
+    def faults(self) -> int:
+        """How many writes of this item have gone wrong."""
+        return sum(write.fault is not None for write in self.writes)
+
     def saw(self, call: Call) -> None:
         found = offence(call)
         if found:

@@ -170,10 +170,10 @@ class Lane:
     def path(self, plural: str, name: str = "") -> str:
         return f"/apis/conveyor.dev/v1alpha1/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
-    async def until(self, condition: Callable[[], object], seconds: float) -> float:
-        """Until it holds or the time is over; gives the seconds it took."""
+    async def until(self, condition: Callable[[], object], seconds: float, *, per_fault: float = 0.0) -> float:
+        """Until it holds or the time is over, to which each write that went wrong adds; gives the seconds it took."""
         began = time.monotonic()
-        while not condition() and time.monotonic() - began < seconds:  # noqa: ASYNC110 - others report nothing
+        while not condition() and time.monotonic() - began < seconds + per_fault * self.desk.faults:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         return time.monotonic() - began
 

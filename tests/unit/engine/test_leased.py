@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from conveyor.cluster.protocol import Key
+from conveyor.api.annotations import LABEL_WORKITEM
+from conveyor.cluster.protocol import Key, Kind
+from conveyor.engine.events import EventRecorder
+from conveyor.engine.renewing import sweep
 from tests.fakes.memory_store import LEASES
 from tests.unit.engine.rig import NAMESPACE, Rig
 
@@ -67,4 +70,24 @@ async def test_switch_flipped_in_mid_transition_does_not_change_the_one_under_wa
     await rig.run(item)
     assert rig.stage(item) == "done"
     assert rig.told.takeovers == ["Gone", "Gone"]
+    assert rig.cluster.store.keys(LEASES) == []
+
+
+@pytest.mark.parametrize("alive", [False, True], ids=["by the dead", "by who may be alive"])
+async def test_lease_that_is_taken_after_the_items_end_is_swept_away(alive: bool) -> None:
+    """By a request that was late: nobody is told of it."""
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    await rig.run(item)
+    key = Key(NAMESPACE, f"transition-{rig.cluster.store.object(Kind.WORKITEM, item)['metadata']['uid']}")
+    metadata = {"name": key.name, "namespace": NAMESPACE, "labels": {LABEL_WORKITEM: item.name}}
+    rig.cluster.store.add(LEASES, key, {"metadata": metadata, "spec": {"holderIdentity": "elsewhere/late"}})
+    if alive:
+        rig.alive.add("elsewhere/late")
+    world = (await rig.boot()).world
+    await sweep(world, EventRecorder(world))
+    assert rig.cluster.store.keys(LEASES) == ([key] if alive else [])
+    rig.clock.advance(61)
+    await sweep(world, EventRecorder(world))
     assert rig.cluster.store.keys(LEASES) == []
