@@ -3,6 +3,7 @@
 | what it has | what it does | code |
 |---|---|---|
 | a person's request | carries it out, or refuses it | `verbs.answer_request`, `resuming.resume`, `retry` |
+| `retry` of an intent whose Job is there | goes on with it, as by `resume` | `superseding.effect_is_over` |
 | no intent, and the pull request is merged by us | records the result | `pulls._merged_by_us_or_a_person` |
 | no intent, and it is merged by another | it is done, by somebody else | `pulls.merged_by_somebody` |
 | no intent | records one, on the base just read | `landing._intend`, `effect_jobs`, `intents.intended` |
@@ -14,6 +15,7 @@
 | Job: missing, though a uid is on record; or another uid | asks a person | `effect_jobs._followed`, `parked` |
 | Job: there, and no uid is on record | records the uid | `effect_jobs._followed` |
 | Job: suspended, its uid on record | starts it | `effect_jobs._let_begin`, `_apply` |
+| Job: cannot be read until the deadline is past | asks a person | `intents.unread`, `parked` |
 | Job: ended, its uid on record | records the result | `effect_jobs.ENDINGS` |
 """
 
@@ -31,12 +33,21 @@ def decide(state: State, i: int, protocol: Protocol) -> list[str]:
     if seen.stage != "A":
         return []
     if seen.asked:
-        return [seen.asked if seen.phase == "parked" else "refuse"]
+        return [_answer(state, seen, protocol) if seen.phase == "parked" else "refuse"]
     if not seen.intent:
         return _begin(state, seen, protocol)
     if protocol.adopt and seen.owner != i:
         return ["adopt"]
-    return _merge(state, me, protocol) if protocol.kind is Kind.MERGE else _job(state, me)
+    if protocol.kind is Kind.MERGE:
+        return _merge(state, me, protocol)
+    unread = ["park unread"] if state.left.parks and seen.phase != "parked" else []
+    return [*_job(state, me), *unread]
+
+
+def _answer(state: State, seen: Item, protocol: Protocol) -> str:
+    job, uid = state.other.jobs[seen.intent], state.other.made[seen.intent]
+    kept = protocol.retry_keeps and bool(job) and seen.job in (0, uid)
+    return "resume" if kept else seen.asked
 
 
 def _begin(state: State, seen: Item, protocol: Protocol) -> list[str]:
@@ -103,6 +114,7 @@ WRITTEN: dict[str, Callable[[Item, int, int], Item]] = {
     "somebody did it": lambda seen, *_: _without_intent(seen)._replace(stage="S"),
     "drop": lambda seen, *_: _without_intent(seen),
     "park": lambda seen, *_: seen._replace(phase="parked"),
+    "park unread": lambda seen, *_: seen._replace(phase="parked"),
     "prepare again": lambda seen, *_: seen._replace(phase="prepared"),
     "record uid": lambda seen, _, uid: seen._replace(job=uid, phase="prepared"),
     "resume": lambda seen, *_: seen._replace(phase="prepared", asked=""),

@@ -49,6 +49,8 @@ class Protocol:
     """A Job is created suspended, and started by the uid on record. Off: created at work."""
     own_login: bool = True
     """A merge by our own login is ours, also when its intent is gone. Off: it is somebody's."""
+    retry_keeps: bool = True
+    """A person's `retry` goes on with a Job that is there. Off: its intent gives way to a new one."""
     live_tidy: bool = True
     """A Job is let go by the item as the API server has it. Off: by the cache."""
     own_release: bool = True
@@ -66,7 +68,7 @@ class Limits(NamedTuple):
     flips: int = 0
     """The kill switch is thrown."""
     parks: int = 0
-    """The intent's deadline passes, so that a person is asked."""
+    """The intent's deadline passes, of a Job because it cannot be read, so that a person is asked."""
     late: int = 0
     """A status write arrives after its sender gave up waiting for it."""
     forced: int = 0

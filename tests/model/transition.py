@@ -85,7 +85,7 @@ def _decided(state: State, i: int, protocol: Protocol, label: str) -> Iterator[S
     if not actions:
         yield Step(label, _with(state, i, at="rest", read=-1))
     for action in actions:
-        parks = action == "park" and protocol.kind is Kind.MERGE
+        parks = action == "park unread" or (action == "park" and protocol.kind is Kind.MERGE)
         left = state.left._replace(parks=state.left.parks - parks)
         if parks and left.parks < 0:
             continue
@@ -326,6 +326,9 @@ def _nothing() -> Other:
 def broken_law(state: State) -> str:
     if max(state.other.applied) > 1:
         return "an intent has its effect once"
+    began = [job for job, times in zip(state.other.jobs, state.other.applied, strict=True) if job and times]
+    if len(began) > 1:
+        return "one Job of an item begins"
     if state.item.stage == "B" and state.other.landed < 0 and not any(state.other.applied):
         return "no result without its effect"
     if state.item.stage == "S" and any(state.other.applied):

@@ -18,6 +18,7 @@ RECORDED = "recorded first"
 ONE_SENDER = "one sender per token"
 DEPLOYED = "what we merged is deployed"
 NEVER_BACK = "the stage never goes back"
+ONE_JOB = "one Job of an item begins"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ AS_BUILT = [
     _of("as built, a crash, and a person deletes either", Limits(crashes=1, meddles=1), protocol=JOB, deep=True),
     _of("as built, a status write that arrives late", Limits(crashes=1, late=1), protocol=JOB),
     _of("as built, the switch is thrown", Limits(flips=1, wrong=1), protocol=JOB),
+    _of("as built, a person retries what could not be read", Limits(parks=1), protocol=JOB),
+    _of("as built, a crash, and a person retries what could not be read", Limits(1, parks=1), protocol=JOB, deep=True),
     _of("as built, 3 processes", Limits(), protocol=JOB, actors=3),
     _of("as built, a sender sleeps for longer than a Job is kept", Limits(overslept=1), protocol=JOB),
     _of("as built, a person takes the finalizer off", Limits(forced=1), protocol=JOB, deep=True),
@@ -110,6 +113,7 @@ WITHOUT = [
     _of("let go by an old cache", Limits(), ONCE, protocol=replace(AT_WORK, live_tidy=False)),
     _of("a sender sleeps for longer than a Job is kept", Limits(overslept=1), ONCE, protocol=AT_WORK),
     _of("a person takes the finalizer off", Limits(forced=1), ONCE, protocol=AT_WORK),
+    _of("a retry gives up a Job", Limits(parks=1), ONE_JOB, protocol=replace(JOB, retry_keeps=False), actors=1),
     _of("blind writes", Limits(wrong=1), NEVER_BACK, protocol=Protocol(Kind.JOB, versioned=False)),
     _of("no adoption", Limits(wrong=1), ONE_SENDER, protocol=Protocol(Kind.JOB, adopt=False)),
     _of("no last look", Limits(wrong=1), ONE_SENDER, protocol=Protocol(Kind.JOB, last_look=False)),

@@ -80,6 +80,7 @@ def job_fact(job: JSONObject, pods: Sequence[JSONObject] | None) -> JobFact:
         finished=end.time if end is not None else None,
         suspended=_suspended(job),
         unstarted="startTime" not in status,
+        pods_at_work=any(_at_work(each) for each in pods or ()),
         has_ttl="ttlSecondsAfterFinished" in spec,
         has_finalizer=_held(job),
     )

@@ -186,6 +186,8 @@ class JobFact:
     """Held back from its start, or stopped after it: no pod of it is at work, or soon none."""
     unstarted: bool = False
     """It has never been let begin, so that no pod of it has been."""
+    pods_at_work: bool = False
+    """Whether a pod of it was found that has not ended."""
     has_ttl: bool = False
     has_finalizer: bool = False
 

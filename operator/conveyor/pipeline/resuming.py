@@ -14,6 +14,7 @@ from conveyor.pipeline.intents import Target, intended, looked_at_again
 from conveyor.pipeline.job_gates import without_failures
 from conveyor.pipeline.rolling_back import nothing_to_go_back_to, roll_back
 from conveyor.pipeline.starting_over import next_branch
+from conveyor.pipeline.superseding import effect_is_over
 
 WAY_OUT: Mapping[str, str] = {
     StalledReason.DEPLOY_FAILED: "retry deploys again, rework begins on a new branch",
@@ -55,7 +56,10 @@ def _cleared(case: Case) -> Settle | None:
 
 
 def retry(case: Case) -> Settle | None:
-    """As resume, with all counts at 0, and a new run or a new intent. None where nothing holds the item."""
+    """As resume, with all counts at 0, and a new run or a new intent. None where nothing holds the item.
+
+    An intent whose Job is there, or may be, stays: beside a new one's it could still begin.
+    """
     resumed = _cleared(case) if case.status.stalled in DEPLOY_ENDED else resume(case)
     if resumed is None:
         return None
@@ -64,7 +68,7 @@ def retry(case: Case) -> Settle | None:
         case StalledReason.ROLLBACK_FAILED if not nothing_to_go_back_to(case):
             why = case.status.waiting.message if case.status.waiting is not None else "the deploy failed"
             return roll_back(with_status(case, status), why[:500], by_itself=True)
-        case StalledReason.EFFECT_UNKNOWN:
+        case StalledReason.EFFECT_UNKNOWN if transition is None or effect_is_over(case, transition):
             status = _intended_again(case, status, transition)
         case StalledReason.PRIOR_WORK_FOUND:
             renamed = status.model_copy(update={"branch": next_branch(status)})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from conveyor.api.workitem import Effect
+from conveyor.api.workitem import Effect, Transition
 from conveyor.pipeline.actions import Note, StopEffect, StopRun
 from conveyor.pipeline.case import Case, Situation
-from conveyor.pipeline.facts import Fact, JobFact, JobState
+from conveyor.pipeline.facts import Fact, JobFact, JobState, Unknown
 
 NEVER_SUPERSEDED = frozenset({Effect.MERGE, Effect.RATCHET, Effect.PRODUCTION, Effect.ROLLBACK})
 """What is done or undone in the world outside for good: it is followed to its end."""
@@ -37,6 +37,25 @@ def run_is_gone(case: Situation) -> bool:
 def effect_job_is_gone(case: Situation) -> bool:
     """The same of the Job of the recorded intent."""
     return _is_gone(case, case.facts.effect_job)
+
+
+def effect_is_over(case: Case, transition: Transition) -> bool:
+    """Whether no Job of the intent is left that works, or may begin by a request that is still on its way.
+
+    One that has ended is left too: what it came to counts. One that was deleted is given no pod any more.
+    """
+    recorded = transition.job
+    if recorded is None:
+        return True
+    match case.facts.effect_job:
+        case JobFact(state=JobState.MISSING):
+            return True
+        case JobFact(uid="") | Unknown():
+            return False
+        case job if job.item_uid != case.item.metadata.uid or recorded.uid not in (None, job.uid):
+            return True
+        case job:
+            return job.state == JobState.DELETING and (job.unstarted or not job.pods_at_work)
 
 
 def _is_gone(case: Situation, fact: Fact[JobFact]) -> bool:

@@ -106,6 +106,15 @@ def test_job_deleted_before_its_end_proves_nothing_without_ended_pods(pods: list
     assert job_fact(job({}, **HELD), pods).state == JobState.DELETING
 
 
+@pytest.mark.parametrize(
+    ("pods", "at_work"),
+    [([], False), ([pod(phase="Succeeded")], False), ([pod(phase="Failed"), pod(phase="Running")], True)],
+    ids=["none is left", "it has ended", "one of them has not"],
+)
+def test_fact_says_whether_a_pod_is_at_work(pods: list[Object], at_work: bool) -> None:
+    assert job_fact(job({}, deletionTimestamp=AT), pods).pods_at_work is at_work
+
+
 def test_job_deleted_before_its_end_is_being_deleted_without_our_finalizer() -> None:
     assert job_fact(job({}, deletionTimestamp=AT), [pod(phase="Succeeded")]).state == JobState.DELETING
 
