@@ -10,6 +10,7 @@ from tests.mutations.writing import WRITING
 SUBSET = (
     "tests/unit/pipeline/test_effects.py",
     "tests/unit/pipeline/test_effect_jobs.py",
+    "tests/unit/pipeline/test_retried_jobs.py",
     "tests/unit/pipeline/test_gates.py",
     "tests/unit/pipeline/test_lane.py",
     "tests/unit/pipeline/test_deploy.py",

@@ -136,6 +136,14 @@ SENDING = (
         engine("late_jobs"),
     ),
     Bug(
+        "an intent whose Job may still begin is given up",
+        "one Job of an item begins",
+        "operator/conveyor/pipeline/resuming.py",
+        "case StalledReason.EFFECT_UNKNOWN if transition is None or effect_is_over(case, transition):",
+        "case StalledReason.EFFECT_UNKNOWN:",
+        pipeline("retried_jobs"),
+    ),
+    Bug(
         "a Job of an effect has no finalizer",
         "a Job's name is held until its result is stored",
         MANIFESTS,
