@@ -122,7 +122,7 @@ def test_object_deleted_while_nobody_watched_is_found_gone(
     assert '"name":"second"' in operator.answer("/queue")[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_signal_ends_it_soon_and_in_order(
     plane: ControlPlane, store: Store, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -144,7 +144,10 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("settings", "named"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [pytest.param(*WRONG[name], id=name, marks=[pytest.mark.long] * (name != "several")) for name in WRONG],
+)
 def test_wrong_setting_ends_the_start_with_its_name(settings: dict[str, str], named: str) -> None:
     ended = call(**settings)
     assert ended.returncode == 1

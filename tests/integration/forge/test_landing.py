@@ -76,7 +76,7 @@ FAULTS = pytest.mark.parametrize(
     "fault",
     [
         lost_on_the_way_back,
-        answered_500,
+        pytest.param(answered_500, marks=pytest.mark.long),
         pytest.param(lost_on_the_way, marks=pytest.mark.long),
         pytest.param(answered_500_and_not_applied, marks=pytest.mark.long),
     ],
@@ -176,7 +176,13 @@ async def test_base_that_moves_between_intent_and_rebase_is_in_the_new_head_too(
 # --- the head
 
 
-@pytest.mark.parametrize("files", [{"ours.txt": "ours\n"}, {"ours.txt": "theirs\n"}], ids=["same change", "another"])
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"ours.txt": "ours\n"}, id="same change"),
+        pytest.param({"ours.txt": "theirs\n"}, id="another", marks=pytest.mark.long),
+    ],
+)
 async def test_approved_commit_that_is_replaced_is_reviewed_although_gitea_would_merge_it(
     lands: Landing, files: dict[str, str]
 ) -> None:
@@ -239,7 +245,7 @@ async def test_merge_by_a_person_is_the_end(lands: Landing) -> None:
     assert lands.wire.sent == []
 
 
-@pytest.mark.parametrize("style", ["fast-forward-only", "squash"])
+@pytest.mark.parametrize("style", ["squash", pytest.param("fast-forward-only", marks=pytest.mark.long)])
 async def test_merge_by_a_person_with_our_intent_on_record_counts_as_ours(lands: Landing, style: str) -> None:
     await lands.begin()
 

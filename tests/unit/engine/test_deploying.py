@@ -117,7 +117,9 @@ async def test_process_killed_after_any_single_write_of_it_ends_the_same(name: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.OVERTAKEN])
+@pytest.mark.parametrize(
+    "fault", [Fault.ANSWER_LOST, Fault.OVERTAKEN, pytest.param(Fault.REQUEST_LOST, marks=pytest.mark.long)]
+)
 async def test_any_status_write_that_goes_wrong_changes_nothing_in_the_end(fault: Fault) -> None:
     how, expected, _ = WAYS["the deploy"]
     rig, item = begin(**how)

@@ -88,7 +88,7 @@ async def test_item_that_is_done_is_written_no_more(begin: Begin) -> None:
 
 
 @pytest.mark.slow
-@WAYS
+@pytest.mark.parametrize("begin", [by_ticket, pytest.param(by_hand, marks=pytest.mark.long)])
 async def test_process_killed_after_any_single_write_ends_the_same(begin: Begin) -> None:
     rig, item = begin()
     await carry(rig, item)
@@ -116,7 +116,14 @@ async def test_process_killed_again_and_again_ends_the_same(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.OVERTAKEN, Fault.UNAVAILABLE])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.ANSWER_LOST,
+        Fault.OVERTAKEN,
+        *(pytest.param(fault, marks=pytest.mark.long) for fault in (Fault.REQUEST_LOST, Fault.UNAVAILABLE)),
+    ],
+)
 async def test_any_single_status_write_that_goes_wrong_changes_nothing_in_the_end(fault: Fault) -> None:
     rig, item = by_hand()
     await carry(rig, item)
