@@ -63,6 +63,7 @@ class StalledReason(StrEnum):
     BASE_RENAMED = "BaseRenamed"
     BASE_MOVED = "BaseMoved"
     MERGED_BY_AGENT = "MergedByAgent"
+    MERGED_LATE = "MergedLate"
     EFFECT_UNKNOWN = "EffectUnknown"
     PRIOR_WORK_FOUND = "PriorWorkFound"
     DEPENDENCY_CYCLE = "DependencyCycle"

@@ -176,6 +176,12 @@ STALLED: Mapping[str, Explanation] = {
         command='kubectl workitem override {name} done "<why it may stay>"{scope}',
         person=True,
     ),
+    StalledReason.MERGED_LATE: Explanation(
+        meaning="a merge that was asked for before landed after the item was sent back",
+        next_step="nothing: a person decides; the command deploys it, done instead of deploy leaves it as it is",
+        command='kubectl workitem override {name} deploy "<why it may go on>"{scope}',
+        person=True,
+    ),
     StalledReason.EFFECT_UNKNOWN: Explanation(
         meaning="nobody can tell whether a side effect happened",
         next_step="it goes on when a read proves what happened",

@@ -112,7 +112,7 @@ def _entered(case: Case, status: WorkItemStatus, move: Move) -> WorkItemStatus |
         return status
     if move.start == Stage.CREATED:
         return _begun(case, status, move)
-    if move.start == Stage.DEPLOY and ROLE_OF_STAGE.get(move.end) in WRITERS:
+    if (move.start == Stage.DEPLOY or status.merge_sha) and ROLE_OF_STAGE.get(move.end) in WRITERS:
         return started_over(case, status, move.end) or f"{status.base_branch} could not be read now: ask again"
     return claimed(case, status, reason=f"override: {move.reason}")
 

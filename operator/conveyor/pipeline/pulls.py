@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, StalledReason, WaitingReason
 from conveyor.pipeline.actions import Action
@@ -58,7 +60,7 @@ def _renamed(case: Case, pull: PullRequest) -> Action | None:
 def merged_by_somebody(case: Case) -> Action | None:
     """The recorded pull request was merged, and no intent on record did it: the item is done, unless an agent did it.
 
-    A merge of ours whose intent is gone goes on like any other.
+    A merge of ours whose intent is gone goes on like any other, where the item is still about to be merged.
     """
     transition = case.status.transition
     if case.stage not in BEFORE_MERGE or case.status.merge_sha or case.status.pull_request is None:
@@ -91,17 +93,36 @@ def _merged_by_us_or_a_person(case: Case, pull: PullRequest, why: str) -> Action
                 f"#{pull.number} was merged by {pull.merged_by}, and it is unknown whether that is us: {unknown.reason}"
             )
             return wait(case, WaitingReason.FORGE, text, after=case.policy.poll_seconds)
-        case str() as login if login and pull.merged and _is_ours(case, pull, login):
-            cause = f"#{pull.number} was merged by {pull.merged_by}, as we asked for before"
-            sha = pull.merge_sha or pull.head_sha
-            return merged(case, head=pull.head_sha, sha=sha, cause=cause, notes=superseded(case, why))
+        case str() as login if login and pull.merged and pull.merged_by.lower() == login.lower():
+            return _merged_by_us(case, pull, why)
         case _:
             return _merged_by_a_person(case, pull, why)
 
 
-def _is_ours(case: Case, pull: PullRequest, login: str) -> bool:
-    ours = pull.merged_by.lower() == login.lower() and pull.head_sha == case.status.head_sha
-    return ours and case.stage == Stage.DEPLOY_STAGING
+def _merged_by_us(case: Case, pull: PullRequest, why: str) -> Action:
+    """From where the item was sent back to no edge leads to a deploy: a person says what is wanted."""
+    if case.stage != Stage.DEPLOY_STAGING or pull.head_sha != case.status.head_sha:
+        return _merged_late(case, pull, why)
+    cause = f"#{pull.number} was merged by {pull.merged_by}, as we asked for before"
+    sha = pull.merge_sha or pull.head_sha
+    return merged(case, head=pull.head_sha, sha=sha, cause=cause, notes=superseded(case, why))
+
+
+def _merged_late(case: Case, pull: PullRequest, why: str) -> Action:
+    update = {
+        "active_run": None,
+        "transition": None,
+        "approval": None,
+        "merge_sha": pull.merge_sha or pull.head_sha,
+        "head_sha": pull.head_sha,
+    }
+    command = f"kubectl workitem override {case.item.metadata.name}"
+    text = (
+        f"our own late request merged pull request #{pull.number} after the item was sent back:"
+        f' `{command} deploy "<why>"` deploys it, `{command} done "<why>"` leaves it'
+    )
+    action = stall(case, StalledReason.MERGED_LATE, text, status=case.status.model_copy(update=update))
+    return replace(action, notes=(*superseded(case, why), *action.notes))
 
 
 def _merged_by_a_person(case: Case, pull: PullRequest, why: str) -> Action:

@@ -20,6 +20,7 @@ WAY_OUT: Mapping[str, str] = {
     StalledReason.DEPLOY_FAILED: "retry deploys again, rework begins on a new branch",
     StalledReason.ROLLBACK_FAILED: "look at production, then retry, or rework",
     StalledReason.MERGED_BY_AGENT: "check the merge, then override to done",
+    StalledReason.MERGED_LATE: "override to deploy, or to done to leave it, or rework on a new branch",
     StalledReason.DEPENDENCY_CYCLE: "take one of them out of dependsOn",
     StalledReason.DEPENDENCY_CANCELLED: "take it out of dependsOn",
 }

@@ -127,6 +127,7 @@ STAY: Mapping[str, Stay] = {
     StalledReason.BASE_RENAMED: _until_the_pull_request_is_well,
     StalledReason.BASE_MOVED: _until_the_base_is_in,
     StalledReason.MERGED_BY_AGENT: _until_a_person_acts,
+    StalledReason.MERGED_LATE: _until_a_person_acts,
     StalledReason.EFFECT_UNKNOWN: _not_any_more,
     StalledReason.PRIOR_WORK_FOUND: _until_that_work_is_gone,
     StalledReason.DEPENDENCY_CYCLE: _while_dependencies_say_so,

@@ -24,6 +24,8 @@ Answer = Settle | StopRun | StopEffect | str
 """What a verb leads to, what has to end before it can, or why it is refused."""
 AT_THE_END = frozenset({Verb.RELEASE_LEASE})
 """What may be asked of an item that has ended."""
+NO_BRANCH_TO_WORK_ON = (StalledReason.BRANCH_GONE, StalledReason.MERGED_LATE)
+"""Before the merge is on record, and its branch is gone, or merged already: work goes on with another one."""
 
 
 def answer_request(case: Case) -> Action | None:
@@ -102,8 +104,8 @@ def _rework(case: Case, request: Request) -> Answer:
     reason = request.text or "sent back by a person"
     if case.item.spec.suspend:
         return suspended(case)
-    branch_gone = case.status.stalled == StalledReason.BRANCH_GONE and case.stage in BEFORE_MERGE
-    if branch_gone or (case.stage == Stage.DEPLOY and case.status.stalled in DEPLOY_ENDED):
+    no_branch = case.status.stalled in NO_BRANCH_TO_WORK_ON and case.stage in BEFORE_MERGE
+    if no_branch or (case.stage == Stage.DEPLOY and case.status.stalled in DEPLOY_ENDED):
         return _start_over(case, reason)
     if case.stage not in (Stage.REVIEW, Stage.TESTING, Stage.DEPLOY_STAGING):
         return f"an item in {case.stage} cannot be sent back to development"

@@ -57,6 +57,7 @@ _OF_STALL: dict[str, frozenset[Want]] = {
     StalledReason.PULL_REQUEST_CLOSED: frozenset({Want.PULL}),
     StalledReason.BRANCH_GONE: frozenset({Want.PULL, Want.BRANCH, Want.BASE}),
     StalledReason.BASE_RENAMED: frozenset({Want.PULL}),
+    StalledReason.MERGED_LATE: frozenset({Want.BASE}),
     StalledReason.DEPLOY_FAILED: frozenset({Want.BASE}),
     StalledReason.ROLLBACK_FAILED: frozenset({Want.BASE}),
     StalledReason.BASE_MOVED: frozenset({Want.PULL, Want.BASE, Want.BASE_IN_HEAD}),
@@ -79,7 +80,8 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
 
 def _of_override(item: WorkItem) -> frozenset[Want]:
     """What an item needs to be moved to where it would need a branch of its own."""
-    if item.status.stage not in (Stage.CREATED, Stage.DEPLOY) or not is_overridden(item):
+    begins_anew = item.status.stage in (Stage.CREATED, Stage.DEPLOY) or item.status.merge_sha is not None
+    if not begins_anew or not is_overridden(item):
         return frozenset()
     named = item.status.branch is not None or item.spec.source is None
     return frozenset({Want.BRANCH, Want.BASE}) | (frozenset() if named else frozenset({Want.TICKET, Want.STATES}))

@@ -1,10 +1,17 @@
 """A merge that lands when its intent is gone, for a person said `retry` of what nobody could tell."""
 
+import pytest
+
 from conveyor.cluster.protocol import Key, Kind
 from tests.fakes.memory_faults import CallFault
 from tests.unit.engine.rig import Rig
+from tests.unit.engine.test_breaking_glass import jobs_at_work
 
-RETRY = {"metadata": {"annotations": {"request.conveyor.dev/retry": "r1"}}}
+
+def ask(rig: Rig, item: Key, verb: str, text: str = "") -> None:
+    """Each time anew, even where the verb was said before."""
+    word = f"{verb}-{len(rig.status(item).get('handledRequests', []))} by=ann {text}".rstrip()
+    rig.cluster.store.edit(Kind.WORKITEM, item, {"metadata": {"annotations": {f"request.conveyor.dev/{verb}": word}}})
 
 
 async def retried() -> tuple[Rig, Key]:
@@ -16,7 +23,7 @@ async def retried() -> tuple[Rig, Key]:
         rig.forge.calls.fail_next("merge", CallFault.REQUEST_LOST)
     await rig.run_until(lambda: rig.condition(item, "Stalled", Kind.WORKITEM)[1] == "EffectUnknown")
     rig.forge.calls.clear_faults()
-    rig.cluster.store.edit(Kind.WORKITEM, item, RETRY)
+    ask(rig, item, "retry")
     await rig.run_until(lambda: "transition" not in rig.status(item))
     return rig, item
 
@@ -38,3 +45,64 @@ async def test_it_is_deployed_though_another_intent_is_on_record_by_then() -> No
     await rig.run(item)
     assert rig.stage(item) == "done"
     assert len([name for name in rig.jobs if "production" in name]) == 1
+
+
+async def sent_back() -> tuple[Rig, Key]:
+    """A person sent it back to development after the retry, and then the merge that was asked for before landed."""
+    rig, item = await retried()
+    head = rig.status(item)["headSHA"]
+    rig.crew.keeps = frozenset({"developer"})
+    ask(rig, item, "rework", "not yet")
+    await rig.run_until(lambda: rig.stage(item) == "development" and jobs_at_work(rig) != [])
+    await rig.forge.merge(rig.status(item)["pullRequest"]["number"], head=head)
+    await rig.run(until=600)
+    rig.crew.keeps = frozenset()
+    return rig, item
+
+
+def productions(rig: Rig) -> list[str]:
+    return [name for name in rig.jobs if "production" in name]
+
+
+async def test_after_the_item_was_sent_back_its_run_ends_and_a_person_is_asked() -> None:
+    rig, item = await sent_back()
+    status = rig.status(item)
+    assert rig.condition(item, "Stalled", Kind.WORKITEM)[:2] == ("True", "MergedLate")
+    assert "kubectl workitem override" in status["waiting"]["message"]
+    assert (rig.stage(item), status["mergeSHA"]) == ("development", rig.forge.branches["main"])
+    assert ("activeRun" in status, "transition" in status, jobs_at_work(rig), productions(rig)) == (
+        False,
+        False,
+        [],
+        [],
+    )
+
+
+@pytest.mark.parametrize(("stage", "deploys"), [("deploy", 1), ("done", 0)])
+async def test_after_the_item_was_sent_back_a_person_says_whether_it_is_deployed(stage: str, deploys: int) -> None:
+    rig, item = await sent_back()
+    ask(rig, item, "override", f"development>{stage} as it stands")
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+    assert len(productions(rig)) == deploys
+
+
+@pytest.mark.parametrize("verb", ["retry", "resume"])
+async def test_after_the_item_was_sent_back_nothing_goes_on_as_if_it_had_not_landed(verb: str) -> None:
+    rig, item = await sent_back()
+    ask(rig, item, verb)
+    await rig.run(until=600)
+    assert rig.condition(item, "Stalled", Kind.WORKITEM)[1] == "MergedLate"
+    assert productions(rig) == []
+
+
+@pytest.mark.parametrize(("verb", "text"), [("rework", "more"), ("override", "development>architecture more")])
+async def test_after_the_item_was_sent_back_more_work_is_done_on_a_branch_of_its_own(verb: str, text: str) -> None:
+    rig, item = await sent_back()
+    merged = rig.status(item)["mergeSHA"]
+    ask(rig, item, verb, text)
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+    assert rig.status(item)["branch"].endswith("-r1")
+    assert rig.status(item)["mergeSHA"] != merged
+    assert len(productions(rig)) == 1

@@ -60,7 +60,7 @@ def gates_known(case: Case, action: Action) -> str:
         return f"{edge[0]} -> {edge[1]} although its gates do not hold"
     new, old = action.status.transition, case.status.transition
     begun = new is not None and (old is None or new.id != old.id)
-    started_over = case.status.stalled == StalledReason.BRANCH_GONE
+    started_over = case.status.stalled in (StalledReason.BRANCH_GONE, StalledReason.MERGED_LATE)
     if new is not None and begun and not started_over and not INTENDS[new.effect](case):
         return f"intends {new.effect.value} although it must not"
     return ""

@@ -122,14 +122,15 @@ COMES_LATE: tuple[Row, ...] = (
     ("ours, its intent gone: what we merged is deployed", STAGING, facts(pull=BY_US), "-> deploy"),
     ("a person's: theirs to deploy", STAGING, facts(pull=merged_pull()), "-> done"),
     (
-        "ours by name, of another head: a person did it as us",
+        "ours, of another head than the one on record: a person decides",
         STAGING,
         facts(pull=replace(BY_US, head_sha=OTHER)),
-        "-> done",
+        "Stalled MergedLate",
     ),
     ("it is unknown who we are", STAGING, facts(pull=BY_US, own_login=UNKNOWN), "waits Forge"),
     ("the forge may not say who we are", STAGING, facts(pull=BY_US, own_login=""), "-> done"),
-    ("in another stage: a person did it as us", item(Stage.REVIEW), facts(pull=BY_US), "-> done"),
+    ("ours, after it was sent back: a person decides", item(Stage.REVIEW), facts(pull=BY_US), "Stalled MergedLate"),
+    ("a person's, after it was sent back: theirs", item(Stage.DEVELOPMENT), facts(pull=merged_pull()), "-> done"),
 )
 """The pull request is merged, and no intent on record did it."""
 
