@@ -13,7 +13,7 @@ from benchmarks.outside import InstantJobs, Outside
 from conveyor.api.stages import Stage
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import Connection, Reply
-from conveyor.cluster.protocol import JSONObject, Key, Kind, Won, Written
+from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Won, Written
 from conveyor.engine.items import ItemReconciler
 from conveyor.engine.outcomes import Outcome
 from conveyor.pipeline.facts import JobFact
@@ -121,8 +121,9 @@ class MeteredCluster(KubernetesCluster):
         return written
 
     async def create_job(self, manifest: JSONObject) -> Written:
+        """It has ended before anybody can see it at work, so the engine finds it as one that is there already."""
         self._jobs.create(manifest)
-        return Won(manifest)
+        return Lost()
 
     async def job(self, key: Key, *, with_message: bool) -> JobFact:
         return self._jobs.get(key.name)

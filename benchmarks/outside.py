@@ -135,7 +135,7 @@ class InventedForge(Forge):
     async def open_pull_request(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         return (await self.open_pull_requests(head=head, base=base))[0]
 
-    async def diff(self, number: int) -> bytes:
+    async def diff(self, number: int, *, head: str | None = None) -> bytes:
         return naming.DIFF
 
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:

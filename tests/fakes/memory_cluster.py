@@ -208,10 +208,13 @@ class MemoryCluster(Cluster):
     async def expire_job(self, key: Key, *, seconds: int) -> None:
         await self._patch_job("expire_job", key, lambda _: {"spec": {"ttlSecondsAfterFinished": seconds}})
 
-    async def release_job(self, key: Key) -> None:
+    async def release_job(self, key: Key, *, expire_seconds: int | None = None) -> None:
         def patch(job: JSONObject) -> JSONObject:
-            left = [name for name in job["metadata"].get("finalizers", []) if name != RESULT_FINALIZER]
-            return {"metadata": {"finalizers": left or None}}
+            had = job["metadata"].get("finalizers", [])
+            left = [name for name in had if name != RESULT_FINALIZER]
+            expires = expire_seconds is not None and RESULT_FINALIZER in had
+            spec = {"spec": {"ttlSecondsAfterFinished": expire_seconds}} if expires else {}
+            return {"metadata": {"finalizers": left or None}} | spec
 
         await self._patch_job("release_job", key, patch)
 

@@ -106,9 +106,11 @@ class MemoryForge(Forge):
         await self.calls.read()
         return tuple(self._open(head, base))
 
-    async def diff(self, number: int) -> bytes:
+    async def diff(self, number: int, *, head: str | None = None) -> bytes:
         await self.calls.read()
         pull = self.pulls[number]
+        if head not in (None, pull.head_sha):
+            raise Unavailable("its head moved")
         files = await self.changed_files(pull.base, pull.head_sha)
         return "".join(f"diff --git a/{file.path} b/{file.path}\n" for file in files).encode()
 

@@ -24,15 +24,16 @@ def blind(old):
 client.KubernetesCluster._write = blind(client.KubernetesCluster._write)
 """
 JOB_CREATED_AGAIN = """
-import conveyor.cluster.client as client
+import copy, conveyor.cluster.client as client
 from conveyor.cluster.protocol import Uncertain
 def again(old):
     async def create_job(self, manifest):
         written = await old(self, manifest)
         if isinstance(written, Uncertain):
-            manifest["metadata"]["name"] += "-again"
-            manifest["spec"]["suspend"] = False
-            written = await old(self, manifest)
+            second = copy.deepcopy(manifest)
+            second["metadata"]["name"] += "-again"
+            second["spec"]["suspend"] = False
+            await old(self, second)
         return written
     return create_job
 client.KubernetesCluster.create_job = again(client.KubernetesCluster.create_job)

@@ -202,6 +202,12 @@ async def _job_story(cluster: Cluster, namespace: str) -> list[Any]:
     told.append(type(await cluster.start_job(key, uid=job.uid)).__name__)
     await cluster.delete_job(key, uid=job.uid)
     await cluster.release_job(key)
+    for finalizers in (["conveyor.dev/result"], []):
+        again = await cluster.create_job(manifest | {"metadata": metadata | {"finalizers": finalizers}})
+        assert isinstance(again, Won)
+        await cluster.release_job(key, expire_seconds=600)
+        told.append(await _flags(cluster, key))
+        await cluster.delete_job(key, uid=again.object["metadata"]["uid"])
     return told
 
 

@@ -3,11 +3,13 @@
 | situation | |
 |---|---|
 | start | ready when all is listed and not before; wrong settings end it with their name |
+| an object comes, changes, goes | the watch tells of it, and leaves nothing on the object |
 | the API server away | live, not restarted, goes on when it is back; the leader stays the leader |
 | an object deleted while no watch was open | found by the resync |
 | SIGTERM | ends soon, with 0, and leaves nothing open |
 """
 
+import json
 import signal
 import socket
 import time
@@ -68,6 +70,27 @@ def test_operator_is_ready_when_all_is_listed_and_not_before(
     until(operator.is_ready)
     assert '"name":"cart"' in operator.answer("/queue")[1]
     assert operator.is_running()
+
+
+def test_watch_tells_of_every_change_and_leaves_nothing_on_an_object(
+    plane: ControlPlane, store: Store, tmp_path: Path
+) -> None:
+    with OperatorProcess(plane.kubeconfig, store.namespace, tmp_path / "log", resync=3600) as operator:
+        until(operator.is_ready)
+
+        def queued() -> list[str]:
+            return [entry["name"] for entry in json.loads(operator.answer("/queue")[1])["items"]]
+
+        for name in ("first", "second"):
+            store.item(name)
+            until(lambda name=name: store.stage(name) == "created")  # type: ignore[misc]
+        until(lambda: queued() == ["first", "second"])
+        store.kube.patch(store.path("workitems", "second"), {"spec": {"priority": 5}})
+        until(lambda: queued() == ["second", "first"])
+        store.kube.delete(store.path("workitems", "first"))
+        until(lambda: queued() == ["second"])
+    metadata = store.kube.get(store.path("workitems", "second"))["metadata"]
+    assert metadata.keys().isdisjoint({"annotations", "finalizers"})
 
 
 def test_api_server_that_goes_and_comes_costs_no_restart(

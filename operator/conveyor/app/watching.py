@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -34,6 +34,24 @@ class EndlessBackoff:
             seconds = min(seconds * 2, LONGEST_BACKOFF_SECONDS)
 
 
+class NoDiffs(kopf.DiffBaseStorage):
+    """Nobody handles changes here. kopf would copy each object at each event, for the case that somebody did."""
+
+    def build(
+        self,
+        *,
+        body: kopf.Body,
+        extra_fields: object = None,
+    ) -> kopf.BodyEssence:
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing: kopf writes nothing."""
+
+
 def settings(*, lease: str) -> kopf.OperatorSettings:
     chosen = kopf.OperatorSettings()
     chosen.posting.enabled = False
@@ -43,6 +61,7 @@ def settings(*, lease: str) -> kopf.OperatorSettings:
     chosen.watching.client_timeout = CLIENT_SECONDS
     chosen.watching.reconnect_backoff = 1.0
     chosen.networking.error_backoffs = EndlessBackoff()
+    chosen.persistence.diffbase_storage = NoDiffs()
     chosen.watching.label_selectors["batch", "v1", "jobs"] = LABEL_WORKITEM
     chosen.watching.field_selectors["coordination.k8s.io", "v1", "leases"] = f"metadata.name={lease}"
     return chosen

@@ -101,7 +101,7 @@ class KubernetesCluster(Cluster):
     async def expire_job(self, key: Key, *, seconds: int) -> None:
         await self._patch_job(key, {"spec": {"ttlSecondsAfterFinished": seconds}})
 
-    async def release_job(self, key: Key) -> None:
+    async def release_job(self, key: Key, *, expire_seconds: int | None = None) -> None:
         """Read, then write on that very version: the list of finalizers is replaced whole, and others write it too.
 
         Raises Conflict where others wrote between them every time.
@@ -112,9 +112,12 @@ class KubernetesCluster(Cluster):
             if job is None or RESULT_FINALIZER not in finalizers:
                 return
             left = [name for name in finalizers if name != RESULT_FINALIZER]
-            version = job["metadata"]["resourceVersion"]
+            patch: JSONObject = {
+                "metadata": {"resourceVersion": job["metadata"]["resourceVersion"], "finalizers": left}
+            }
+            patch |= {"spec": {"ttlSecondsAfterFinished": expire_seconds}} if expire_seconds is not None else {}
             try:
-                await self._patch_job(key, {"metadata": {"resourceVersion": version, "finalizers": left}})
+                await self._patch_job(key, patch)
             except Conflict:
                 continue
             return

@@ -112,8 +112,11 @@ class Cluster(Protocol):
     async def expire_job(self, key: Key, *, seconds: int) -> None:
         """Let the cluster remove a finished Job after that time. NotFound is no error."""
 
-    async def release_job(self, key: Key) -> None:
-        """Take our finalizer off a Job. NotFound is no error."""
+    async def release_job(self, key: Key, *, expire_seconds: int | None = None) -> None:
+        """Take our finalizer off a Job, and let the cluster remove it after that time if one is given.
+
+        Both or, where the finalizer is off already, neither. NotFound is no error.
+        """
 
     async def pod(self, key: Key) -> PodFact | None:
         """A Pod, read from the API server; None: there is none of that name."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.workitem import Effect, Transition
+from conveyor.cluster.jobs import job_fact
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine.leases import Owner
 from conveyor.engine.manifests import effect_job
 from conveyor.engine.world import World
 from conveyor.forge.protocol import Forge
 from conveyor.pipeline.actions import Apply
+from conveyor.pipeline.facts import JobFact
 from conveyor.pipeline.job_kinds import JOB_KINDS
 from conveyor.pipeline.leases import needed
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, OutsideError, RateLimited, Refused, Unavailable
@@ -38,6 +40,8 @@ class Applied:
     refusal: str = ""
     conflict: tuple[str, ...] | None = None
     """The files that both sides changed, where a rebase was refused for a conflict; empty: they could not be read."""
+    created: JobFact | None = None
+    """The Job that is there now, where the API server says that it made it for us."""
 
 
 async def apply(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:
@@ -165,7 +169,9 @@ async def _run_job(world: World, item: WorkItem, repository: Repository, transit
     """Created, suspended; and once its uid is on record, that very Job is let begin."""
     job = transition.job
     if job is None or job.uid is None:
-        return _hint(await world.cluster.create_job(effect_job(item, repository, transition)), after=0.0)
+        written = await world.cluster.create_job(effect_job(item, repository, transition))
+        created = job_fact(written.object, []) if isinstance(written, Won) else None
+        return replace(_hint(written, after=0.0), created=created)
     key = Key(item.metadata.namespace, job.name)
     return _hint(await world.cluster.start_job(key, uid=job.uid), after=STARTED_SECONDS)
 

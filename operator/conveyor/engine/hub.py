@@ -16,7 +16,7 @@ from conveyor.api.workitem import WaitingReason
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.cache import Cache, Change, repository_key
 from conveyor.engine.leases import Owner
-from conveyor.engine.records import ItemRecord, RepositoryRecord, key_of, version_of
+from conveyor.engine.records import ItemRecord, JobRecord, RepositoryRecord, key_of, version_of
 from conveyor.engine.slots import Slots
 from conveyor.engine.telemetry import Telemetry
 
@@ -83,8 +83,17 @@ class Hub:
 
     def job_seen(self, obj: JSONObject) -> None:
         change = self._cache.put_job(obj)
-        if change.new is not None and change.new.item.name:
-            self._wake((Kind.WORKITEM, change.new.item))
+        new = change.new
+        if new is None or not new.item.name or _word(change.old) == _word(new):
+            return
+        if change.old is None and self._is_expected(new):
+            return  # whoever creates it has the answer to that, or asks until there is one
+        self._wake((Kind.WORKITEM, new.item))
+
+    def _is_expected(self, job: JobRecord) -> bool:
+        item = self._cache.items.get(job.item)
+        begins = not job.deleted and not job.ends
+        return begins and item is not None and (item.uid, item.asked_for) == (job.item_uid, job.key.name)
 
     def job_gone(self, obj: JSONObject) -> None:
         change = self._cache.drop_job(key_of(obj), uid=obj["metadata"]["uid"], version=version_of(obj))
@@ -233,6 +242,11 @@ class Hub:
         for record in (*self._cache.under_way(lane), *self._cache.watched(lane)):
             self._wake((Kind.WORKITEM, record.key))
         self.wake_head(lane)
+
+
+def _word(record: JobRecord | None) -> object:
+    """What of a Job its item acts upon."""
+    return None if record is None else (record.uid, record.item_uid, record.deleted, record.told)
 
 
 def _dependencies(record: ItemRecord | None) -> tuple[str, ...]:

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.api.stages import TERMINAL, Role
+from conveyor.api.stages import TERMINAL
 from conveyor.api.workitem import ActiveRun, Transition, WaitingReason
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
-from conveyor.engine import effects, lanes, runs
+from conveyor.engine import effects, lanes, runs, standing
 from conveyor.engine.admission import admit
 from conveyor.engine.adopting import Adopting
 from conveyor.engine.amend import apply_amend
@@ -29,9 +29,11 @@ from conveyor.engine.leases import Held, HeldBy, Owner, Unsure
 from conveyor.engine.newest import begins_in_region, is_newest
 from conveyor.engine.observe import Subject, observe
 from conveyor.engine.orphans import orphan
-from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry
+from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry, within
+from conveyor.engine.policy import policy_of
 from conveyor.engine.probing import Prober
 from conveyor.engine.records import ItemRecord
+from conveyor.engine.reporting import report
 from conveyor.engine.slots import Slots
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import (
@@ -48,11 +50,13 @@ from conveyor.pipeline.actions import (
     StopEffect,
     StopRun,
 )
-from conveyor.pipeline.case import SOON, Case, Policy, wait
+from conveyor.pipeline.case import SOON, Case, wait
 from conveyor.pipeline.decide import decide
-from conveyor.pipeline.facts import NOT_READ, Unknown
+from conveyor.pipeline.effect_jobs import follow_job
+from conveyor.pipeline.facts import NOT_READ, JobFact, Unknown
 from conveyor.pipeline.leases import kept, merge_lease, needed, transition_lease
 from conveyor.pipeline.orphaned import decide_without_repository
+from conveyor.pipeline.runs import follow
 from conveyor.pipeline.wants import wants
 from conveyor.web.errors import OutsideError, RateLimited
 
@@ -93,6 +97,12 @@ class ItemReconciler:
             first = error.errors(include_input=False, include_url=False)[0]
             return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
+    def _cached(self, key: Key) -> WorkItem | None:
+        """The item as it stands now, as far as we have heard; None where it is gone or cannot be read."""
+        record = self._world.cache.items.get(key)
+        item = self._read(record) if record is not None else None
+        return item if isinstance(item, WorkItem) else None
+
     async def _after_the_end(self, key: Key) -> Outcome:
         """The item is gone: let go of its finished Jobs, which nobody will ask any more."""
         self._refusals.pop(key, None)
@@ -119,13 +129,15 @@ class ItemReconciler:
         try:
             action = await self._owned(case, self._claimed(record, case))
             outcome = await self._act(case, action, notes=0 if unread else notes)
+            if (run := _claims(case, action)) is not None:
+                outcome = await self._start_claimed(case, run, outcome)
         finally:
             if self._slots.put_back(record.key):
                 self._hub.wake_for_slot()
         await self._release(record.key, case)
         if not isinstance(action, LetGo):  # which has done that itself
             await self._tidy(record.key)
-        return _soon(outcome) if unread or self._may_start(record.key) else outcome
+        return within(SOON, outcome) if unread or self._may_start(record.key) else outcome
 
     async def _without_repository(self, record: ItemRecord, item: WorkItem, *, why: str) -> Outcome:
         found = await orphan(self._world, self._hub, record, item)
@@ -140,7 +152,7 @@ class ItemReconciler:
     def _claimed(self, record: ItemRecord, case: Case) -> Action:
         """The decision, with a slot taken for the run that it claims."""
         action = decide(case)
-        if _claims(case, action) and not self._slots.take(record):
+        if _claims(case, action) is not None and not self._slots.take(record):
             return decide(replace(case, facts=replace(case.facts, slot_free=False)))
         return action
 
@@ -171,18 +183,16 @@ class ItemReconciler:
         """What the item as it stands now no longer needs."""
         if not self._leases.held(case.item.metadata.uid):
             return
-        record = self._world.cache.items.get(key)
-        item = self._read(record) if record is not None else None
-        if isinstance(item, WorkItem):
+        item = self._cached(key)
+        if item is not None:
             keep = kept(item, enabled=case.policy.transition_lease)
             await self._leases.release(item.metadata.uid, keep=keep)
 
     async def _tidy(self, key: Key) -> None:
         """Jobs that the item, as it stands now, waits for no more: the step that took an answer may be its last."""
         jobs = [job for job in self._world.cache.jobs_of(key) if job.left_over]
-        record = self._world.cache.items.get(key) if jobs else None
-        item = self._read(record) if record is not None else None
-        if isinstance(item, WorkItem):
+        item = self._cached(key) if jobs else None
+        if item is not None:
             await runs.tidy(self._world, runs.untidy(item, jobs))
 
     def _may_start(self, key: Key) -> bool:
@@ -210,29 +220,7 @@ class ItemReconciler:
         transition = item.status.transition
         if transition is not None and transition.id == about and refused is not None:
             facts = replace(facts, refusal=refused.refusal, conflict=refused.conflict)
-        return Case(item, repository, facts, await self._policy(item, repository), self._world.now())
-
-    async def _policy(self, item: WorkItem, repository: Repository) -> Policy:
-        settings = self._world.settings
-        logins = await self._world.connections.agent_logins(repository)
-        return Policy(
-            holder=self._leases.holder(item.metadata.uid),
-            transition_lease=self._lease_enabled(repository),
-            ceiling_seconds=settings.reaper_max_running_seconds,
-            poll_seconds=settings.reconcile_interval_seconds,
-            premerge_rebase=settings.premerge_rebase,
-            freeze=settings.freeze,
-            dependencies=settings.dependencies,
-            dependencies_source=settings.dependencies_source,
-            agent_logins=frozenset(logins.values()),
-            agents_known=repository.spec.agent_credentials_secret_ref is None or set(logins) == set(Role),
-            reviewer_login=lanes.reviewer_login(logins),
-        )
-
-    def _lease_enabled(self, repository: Repository) -> bool:
-        settings = self._world.settings
-        scope = settings.transition_lease_repositories
-        return settings.transition_lease and (not scope or repository.name in scope)
+        return Case(item, repository, facts, await policy_of(self._world, item, repository), self._world.now())
 
     # --- acting
 
@@ -263,8 +251,23 @@ class ItemReconciler:
         action = decide(replace(case, repository=admitted, facts=replace(case.facts, admitted=True)))
         return await self._settle(case.item, action, notes=notes) if isinstance(action, Settle) else Again(0.5)
 
+    async def _start_claimed(self, case: Case, run: ActiveRun, outcome: Outcome) -> Outcome:
+        """With the claim on record its run follows at once; where more has changed since, another pass looks first."""
+        item = self._cached(_key(case.item))
+        if item is None or not standing.has_run(item, run, before=case.item):
+            return outcome
+        await self._release(_key(item), case)  # what a start reads may take its time
+        return await self._start(replace(case, item=item), run)
+
     async def _start(self, case: Case, run: ActiveRun) -> Outcome:
+        """With the Job created, its uid goes on record from the answer, and nothing else is decided."""
         started = await runs.start(self._world, case.item, case.repository, run)
+        if isinstance(started, JobFact):
+            item = self._cached(_key(case.item))  # what the ticket shows may have gone on record meanwhile
+            if item is None or not standing.has_run(item, run, before=case.item):
+                return Again(0.0)
+            action = follow(replace(case, item=item, facts=replace(case.facts, run_job=started)), run)
+            return await self._settle(item, action) if isinstance(action, Settle) else Again(0.0)
         if not isinstance(started, str):
             return started
         text = f"the {run.role.value} cannot be started: {started}"
@@ -276,7 +279,17 @@ class ItemReconciler:
             self._refusals[_key(case.item)] = (transition.id, applied)
         if applied.result == "superseded":
             return await self._look_anew(_key(case.item))
+        if applied.created is not None:
+            return await self._put_down(case, transition, applied.created)
         return Again(applied.after)
+
+    async def _put_down(self, case: Case, transition: Transition, job: JobFact) -> Outcome:
+        """The uid of an effect's Job goes on record from the answer; another pass lets it begin."""
+        item = self._cached(_key(case.item))
+        if item is None or not standing.has_intent(item, transition, before=case.item):
+            return Again(0.0)
+        action = follow_job(replace(case, item=item, facts=replace(case.facts, effect_job=job)), transition)
+        return await self._settle(item, action) if isinstance(action, Settle) else Again(0.0)
 
     async def _take_leases_away(self, item: WorkItem, action: ReleaseLeases) -> Outcome:
         """First they go, then it is said: dead in between, the next process finds none and says so."""
@@ -293,13 +306,15 @@ class ItemReconciler:
             self._hub.ticket_was_read(key, notes)
             # What changes nothing is never asked for again at once, or it would be asked for without end.
             return Done() if action.after is None else Again(max(action.after, SHORTEST_REST))
+        if self._is_outdated(item):
+            return Again(0.0)
         match await self._write(item, action, patch):
             case Won(stored):
                 self._hub.ticket_was_read(key, notes)
                 self._hub.item_written(stored)
                 if action.status.transition != item.status.transition:
                     self._leases.stepped(item.metadata.uid)
-                self._report(item, action)
+                report(self._world.telemetry, item, action, now=self._world.now())
                 await self._events.record(regarding(item), action.notes)
                 ended = item.held and action.status.stage in TERMINAL
                 return Again(0.0) if ended else (Done() if action.after is None else Again(action.after))
@@ -322,6 +337,15 @@ class ItemReconciler:
             version = held.object["metadata"]["resourceVersion"]
         return await self._world.cluster.patch_status(Kind.WORKITEM, key, resource_version=version, status=patch)
 
+    def _is_outdated(self, item: WorkItem) -> bool:
+        """Whether we have heard meanwhile of a newer version: a write on this one is refused, and need not be sent."""
+        record = self._world.cache.items.get(_key(item))
+        return (
+            record is not None
+            and record.uid == item.metadata.uid
+            and record.version > int(item.metadata.resource_version)
+        )
+
     async def _look_anew(self, key: Key) -> Outcome:
         """Somebody else wrote, or nobody knows: read what is there and decide anew, never write the same again."""
         fresh = await self._world.cluster.get(Kind.WORKITEM, key)
@@ -329,22 +353,6 @@ class ItemReconciler:
             return Done()
         self._hub.item_written(fresh)
         return Again(0.0)
-
-    def _report(self, item: WorkItem, action: Settle) -> None:
-        status, last = action.status, action.status.last_run
-        if action.moved is not None:
-            entered = item.status.stage_entered_time
-            seconds = (self._world.now() - entered).total_seconds() if entered is not None else None
-            self._world.telemetry.stage_moved(action.moved, seconds_in_stage=seconds)
-            moved = {"from": action.moved.from_stage, "to": action.moved.to_stage, "cause": action.moved.cause}
-            logger.info("stage moved", extra={"key": str(_key(item)), **moved})
-        verdict = status.monitor.verdict if status.monitor is not None else ""
-        if item.status.monitor is not None and verdict not in ("", item.status.monitor.verdict):
-            self._world.telemetry.monitor_ended(verdict)
-            logger.info("watch ended", extra={"key": str(_key(item)), "verdict": verdict})
-        if last is not None and last != item.status.last_run and status.active_run is None:
-            took = (last.finished_time - last.started_time).total_seconds()
-            self._world.telemetry.run_finished(last.role.value, last.verdict.value, seconds=took)
 
     async def _discard(self, item: WorkItem, why: str) -> Outcome:
         logger.info("item discarded", extra={"key": str(_key(item)), "why": why})
@@ -360,26 +368,13 @@ def _owner(item: WorkItem) -> Owner:
     return Owner(_key(item), item.metadata.uid, item.spec.repository_ref.name)
 
 
-def _soon(outcome: Outcome) -> Outcome:
-    """As it says, but after a few seconds at the latest."""
-    match outcome:
-        case Again(after):
-            return Again(min(after, SOON))
-        case Done() | Person():
-            return Again(SOON)
-        case Retry():
-            return outcome
-
-
 def _adopts(intent: Transition, action: Action) -> bool:
     """Whether the action makes another's intent ours."""
     new = action.status.transition if isinstance(action, Settle) else None
     return new is not None and new.id == intent.id and new.holder != intent.holder
 
 
-def _claims(case: Case, action: Action) -> bool:
-    """Whether the action records a run that was not there before."""
-    if not isinstance(action, Settle) or action.status.active_run is None:
-        return False
-    old = case.status.active_run
-    return old is None or old.name != action.status.active_run.name
+def _claims(case: Case, action: Action) -> ActiveRun | None:
+    """The run that the action records, and that was not there before."""
+    run, old = action.status.active_run if isinstance(action, Settle) else None, case.status.active_run
+    return run if run is not None and (old is None or old.name != run.name) else None

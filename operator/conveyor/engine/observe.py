@@ -102,9 +102,9 @@ class _ForgeReader:
     async def read(self) -> None:
         """The pull request first: most other facts are about its head."""
         steps = (
+            (Want.PULL, "pull", self._pull),
             (Want.BASE, "base_head", self._base_head),
             (Want.BRANCH, "branch_head", self._branch_head),
-            (Want.PULL, "pull", self._pull),
             (Want.CHANGED, "changed", self._changed),
             (Want.CHANGE_ID, "change_id", self._change_id),
             (Want.STATUSES, "statuses", self._statuses),
@@ -163,11 +163,7 @@ class _ForgeReader:
             raise NotFound("there is no pull request to read a change of")
         if self._status.change_id and self._status.head_sha == pull.head_sha:
             return self._status.change_id
-        change = change_id(await self._forge.diff(pull.number))
-        again = await self._forge.pull_request(pull.number)
-        if again is None or again.head_sha != pull.head_sha:
-            raise NotFound("the head moved while its change was read")
-        return change
+        return change_id(await self._forge.diff(pull.number, head=pull.head_sha))
 
     async def _statuses(self) -> object:
         return await self._forge.statuses(self._needed_head())
@@ -179,9 +175,11 @@ class _ForgeReader:
         return await self._forge.reviews(pull.number)
 
     async def _head_in_base(self) -> bool:
-        transition = self._status.transition
-        head = transition.precondition.head_sha if transition is not None else self._needed_head()
-        return await self._forge.contains(self._base, head)
+        """Of an effect's head in the base as it is now, else in the base as this pass has just read it."""
+        transition, base = self._status.transition, self._found.get("base_head")
+        if transition is not None:
+            return await self._forge.contains(self._base, transition.precondition.head_sha)
+        return await self._forge.contains(base if isinstance(base, str) else self._base, self._needed_head())
 
     async def _base_in_head(self) -> bool:
         """Of a rebase the base that it was decided for, else the newest."""

@@ -45,3 +45,14 @@ class Person(_WithoutTruthValue):
 
 
 Outcome = Done | Again | Retry | Person
+
+
+def within(seconds: float, outcome: Outcome) -> Outcome:
+    """As it says, but looked at again after so many seconds at the latest."""
+    match outcome:
+        case Again(after):
+            return Again(min(after, seconds))
+        case Done() | Person():
+            return Again(seconds)
+        case Retry():
+            return outcome

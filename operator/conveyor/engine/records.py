@@ -24,6 +24,8 @@ from conveyor.cluster.protocol import JSONObject, Key
 from conveyor.pipeline.lane import Waiter
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ENDS = frozenset({"Complete", "Failed", "FailureTarget"})
+"""Conditions of a Job that its item acts upon: the last of them says why it will fail."""
 ALL_SOURCES = frozenset({"Spec", "Tracker"})
 """Where dependencies may come from, as `status.dependencies` has it."""
 
@@ -59,6 +61,8 @@ class ItemRecord:
     """When it came to its stage."""
     job: str
     """Name of the Job that its run or intent has created; empty: there is none yet."""
+    asked_for: str
+    """Name of the Job that its run or intent creates, there or not; empty: it wants none."""
     deadline: datetime | None
     """When the intent on record is to be parked; None: there is none, or it is parked."""
     held: bool
@@ -135,6 +139,16 @@ class JobRecord:
     """An effect's, created suspended, that nobody has let begin."""
     has_ttl: bool
     has_finalizer: bool
+    told: tuple[str, ...]
+    """What is said of it that its item may want to know: that it is held back, ends or has ended, with pods or without.
+
+    Not what every Job comes through on its way, its start with times and counts: that changes several times.
+    """
+
+    @property
+    def ends(self) -> bool:
+        """Whether its controller has said anything of its end."""
+        return not ENDS.isdisjoint(self.told)
 
     @property
     def tidy(self) -> bool:
@@ -195,7 +209,8 @@ def item_record(obj: JSONObject, *, dependencies_from: frozenset[str] = ALL_SOUR
         branch=str(status.get("branch", "")),
         head_sha=str(status.get("headSHA", "")),
         entered=_time(status.get("stageEnteredTime")),
-        job=_created_job(status),
+        job=_job(status, created=True),
+        asked_for=_job(status, created=False),
         deadline=_deadline(_dict(status, "transition")),
         held=TRANSITION_FINALIZER in (obj["metadata"].get("finalizers") or []),
         deleting="deletionTimestamp" in obj["metadata"],
@@ -227,7 +242,8 @@ def job_record(obj: JSONObject) -> JobRecord:
     metadata, key = obj["metadata"], key_of(obj)
     labels, spec, status = _dict(metadata, "labels"), _dict(obj, "spec"), _dict(obj, "status")
     effect = str(labels.get(LABEL_EFFECT, ""))
-    finished = any(_ended(condition) for condition in _list(status, "conditions"))
+    conditions = _list(status, "conditions")
+    finished = any(_ended(condition) for condition in conditions)
     held_back = spec.get("suspend") is True and "startTime" not in status
     return JobRecord(
         key=key,
@@ -241,7 +257,16 @@ def job_record(obj: JSONObject) -> JobRecord:
         unstarted=bool(effect) and held_back and not finished,
         has_ttl="ttlSecondsAfterFinished" in spec,
         has_finalizer=RESULT_FINALIZER in (metadata.get("finalizers") or []),
+        told=_told(spec, status, held_back=bool(effect) and held_back),
     )
+
+
+def _told(spec: Mapping[str, Any], status: Mapping[str, Any], *, held_back: bool) -> tuple[str, ...]:
+    """`held_back`: an effect's that we have not let begin yet, which is nothing new to its item."""
+    ends = {str(it.get("type")) for it in _list(status, "conditions") if it.get("status") == "True"} & ENDS
+    pods = {word for word in ("active", "terminating") if ends and status.get(word)}
+    suspended = {"suspended"} if spec.get("suspend") is True and not held_back else set()
+    return tuple(sorted(ends | pods | suspended))
 
 
 def _ended(condition: Mapping[str, Any]) -> bool:
@@ -264,10 +289,10 @@ def _time(value: object) -> datetime:
         return EPOCH
 
 
-def _created_job(status: Mapping[str, Any]) -> str:
-    """The Job on record whose uid is known: it was there."""
+def _job(status: Mapping[str, Any], *, created: bool) -> str:
+    """Of the run or intent on record; `created`: only where its uid is known, for then it was there."""
     found = (_dict(status, "activeRun"), _dict(_dict(status, "transition"), "job"))
-    return next((str(job.get("name", "")) for job in found if "uid" in job), "")
+    return next((str(job.get("name", "")) for job in found if job and ("uid" in job or not created)), "")
 
 
 def _deadline(transition: Mapping[str, Any]) -> datetime | None:

@@ -6,6 +6,7 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import Agent
 from conveyor.api.stages import Role
 from conveyor.api.workitem import ActiveRun, Transition
+from conveyor.cluster.jobs import job_fact
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine.manifests import RunPlan, run_job
 from conveyor.engine.outcomes import Again, Outcome
@@ -14,7 +15,7 @@ from conveyor.engine.tasks import build_task
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import StopEffect, StopRun
 from conveyor.pipeline.case import SOON
-from conveyor.pipeline.facts import ForgeReview, JobState, Ticket, TicketComment
+from conveyor.pipeline.facts import ForgeReview, JobFact, JobState, Ticket, TicketComment
 from conveyor.web.errors import HostNotAllowed, NotFound, OutsideError, RateLimited
 from conveyor.web.hosts import origin, parse_url
 
@@ -22,10 +23,10 @@ JOB_SECONDS = 3600
 """How long a finished Job stays for people to look at, once its answer is stored."""
 
 
-async def start(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> Outcome | str:
+async def start(world: World, item: WorkItem, repository: Repository, run: ActiveRun) -> JobFact | Outcome | str:
     """Create the Job of the recorded run. One that is there already is the same run's: its name says so.
 
-    Gives what keeps it from being created, for people to read.
+    Gives the Job, or when to look for it, or what keeps it from being created, for people to read.
     """
     try:
         job = run_job(await _plan(world, item, repository, run))
@@ -34,7 +35,9 @@ async def start(world: World, item: WorkItem, repository: Repository, run: Activ
     except OutsideError as error:
         return str(error)[:300]
     match await world.cluster.create_job(job):
-        case Won() | Lost():
+        case Won(created):
+            return job_fact(created, [])
+        case Lost():
             return Again(0.0)
         case Uncertain():
             return Again(0.5)
@@ -151,9 +154,10 @@ async def tidy(world: World, jobs: list[JobRecord]) -> None:
         if job.unstarted and not job.deleted:
             await world.cluster.delete_job(job.key, uid=job.uid, resource_version=str(job.version))
             continue
+        stays = job.has_ttl or job.deleted
         if job.has_finalizer:
-            await world.cluster.release_job(job.key)
-        if not job.has_ttl and not job.deleted:
+            await world.cluster.release_job(job.key, expire_seconds=None if stays else JOB_SECONDS)
+        elif not stays:
             await world.cluster.expire_job(job.key, seconds=JOB_SECONDS)
 
 

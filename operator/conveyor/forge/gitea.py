@@ -21,8 +21,11 @@ from conveyor.web.errors import Ambiguous, BadCredentials, Conflict, OutsideErro
 from conveyor.web.hosts import AllowedHosts
 
 T = TypeVar("T")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _UP_TO_DATE = re.compile(r"HeadBranch of PR [0-9]+ is up to date")
 
+MAX_CONTAINED = 200
+"""Pairs of commits that are remembered: what is under way in one repository asks about a few."""
 PAGE_SIZE = 50  # Gitea caps it there, silently
 MAX_PAGES = 200
 MAX_DIFF_BYTES = 20 * 2**20
@@ -56,6 +59,7 @@ class Gitea(Forge):
     def __init__(self, web: WebClient, *, owner: str, name: str) -> None:
         self._web = web
         self._repository = path("repos", owner, name)
+        self._contained: dict[tuple[str, str], bool] = {}
 
     async def aclose(self) -> None:
         await self._web.aclose()
@@ -86,7 +90,15 @@ class Gitea(Forge):
         return wire.changed_files(await self._compare(base, head, files=True))
 
     async def contains(self, base: str, commit: str) -> bool:
-        return (await self._compare(base, commit, files=False)).total_commits == 0
+        """Of two commits this never changes, and is asked once; of a branch each time."""
+        if not (_COMMIT.fullmatch(base) and _COMMIT.fullmatch(commit)):
+            return (await self._compare(base, commit, files=False)).total_commits == 0
+        if (base, commit) not in self._contained:
+            if len(self._contained) >= MAX_CONTAINED:
+                self._contained.clear()
+            found = await self._compare(base, commit, files=False)
+            self._contained[base, commit] = found.total_commits == 0
+        return self._contained[base, commit]
 
     async def create_branch(self, branch: str, *, at: str) -> None:
         await self._post("branches", json={"new_branch_name": branch, "old_ref_name": at})
@@ -107,9 +119,11 @@ class Gitea(Forge):
         answer = await self._post("pulls", json={"head": head, "base": base, "title": title, "body": body})
         return wire.pull_request(answer.parse(wire.PULL))
 
-    async def diff(self, number: int) -> bytes:
+    async def diff(self, number: int, *, head: str | None = None) -> bytes:
         # Gitea diffs between a merge base and a ref of its own, which follow a push or rebase up to seconds later.
         before = await self._pull(number)
+        if head is not None and before.head.sha != head:
+            raise Unavailable(f"pull request {number}: its head moved before its diff was read")
         if before.state == "open" and not await self._is_computed(before):
             raise Unavailable(f"pull request {number}: its merge base or head is still being computed")
         address = self._repository + path("pulls", f"{number}.diff")

@@ -37,8 +37,10 @@ class Forge(Protocol):
     async def open_pull_request(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Conflict where one is open for this head and base."""
 
-    async def diff(self, number: int) -> bytes:
-        """The diff from merge base to head, binary files included. Unavailable while the forge computes either."""
+    async def diff(self, number: int, *, head: str | None = None) -> bytes:
+        """The diff from merge base to head, binary files included. Unavailable while the forge computes either, and
+        where the head is another than the one that is given.
+        """
 
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:
         """The newest status of each context and creator, all pages. Empty means that nobody reported."""

@@ -32,6 +32,9 @@ OVERTIME = timedelta(seconds=OVERTIME_SECONDS + 120)
 """How long past its time limit a run's Job may take to end by itself before it is deleted: the pod's start and its own
 end come to the limit, and the Job ends it all after a minute more."""
 
+HELD_UP_SECONDS = 60.0
+"""When a pod that something keeps from working is looked at again: its Job says nothing of that, nor of its end."""
+
 
 def held_off(case: Case) -> Waiting | None:
     """What keeps any run from being claimed now; None where nothing does."""
@@ -171,8 +174,9 @@ def _at_work(case: Case, run: ActiveRun, job: JobFact) -> Action:
         return StopRun(run, "it is past its time limit")
     seen = case.status.model_copy(update={"active_run": run.model_copy(update={"uid": job.uid})})
     text = f"the {run.role.value} is at work" + (f" ({job.reason})" if job.reason else "")
-    left = (_end(case, run) - case.now).total_seconds()
-    return wait(case, WaitingReason.RUN, text, on=("Job", run.name), after=max(left, 1.0), status=seen)
+    left = max((_end(case, run) - case.now).total_seconds(), 1.0)
+    after = min(left, HELD_UP_SECONDS) if job.reason and not job.suspended else left
+    return wait(case, WaitingReason.RUN, text, on=("Job", run.name), after=after, status=seen)
 
 
 def _end(case: Case, run: ActiveRun) -> datetime:

@@ -31,8 +31,8 @@ def item(name: str, stage: str | None = "created", *, repository: str = "shop", 
     return obj(name, spec=spec, status=status, **named)
 
 
-def run(role: str = "developer") -> JSONObject:
-    return {"activeRun": {"name": f"run-{role}", "role": role}}
+def run(role: str = "developer", *, name: str = "") -> JSONObject:
+    return {"activeRun": {"name": name or f"run-{role}", "role": role}}
 
 
 def repository(name: str = "shop", **rest: Any) -> JSONObject:
@@ -49,12 +49,16 @@ def job(
     deleted: bool = False,
     ttl: bool = False,
     finalizer: bool = False,
+    effect: str = "",
     **rest: Any,
 ) -> JSONObject:
     labels = {"conveyor.dev/workitem": of, "conveyor.dev/workitem-uid": f"uid-{of}"}
+    labels |= {"conveyor.dev/effect": effect} if effect else {}
     finalizers = ["conveyor.dev/result"] if finalizer else []
     conditions = [{"type": "Complete", "status": "True"}] if ended else []
+    said = rest.pop("status", {})
     spec = {"ttlSecondsAfterFinished": 60} if ttl else {}
+    spec |= rest.pop("spec", {})
     metadata = {"labels": labels, "finalizers": finalizers}
     metadata |= {"deletionTimestamp": "2026-01-02T00:00:00Z"} if deleted else {}
-    return obj(name, metadata=metadata, spec=spec, status={"conditions": conditions}, **rest)
+    return obj(name, metadata=metadata, spec=spec, status={"conditions": conditions} | said, **rest)

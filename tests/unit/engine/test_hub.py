@@ -9,7 +9,7 @@
 | its run ends, or it no longer waits for a slot | who is next for a slot |
 | a deploy's watch ends | the lane's head |
 | a Repository changes | itself, items under way or watched, the head; it comes or goes: all its items |
-| a Job | its item |
+| a Job comes unexpected, goes, or says something that its item acts upon | its item |
 | we stand by | nobody; who begins is given all there is |
 """
 
@@ -181,6 +181,74 @@ def test_job_wakes_its_item_when_it_comes_changes_and_goes(bench: Bench) -> None
         bench.hub.job_seen(whole)
         assert bench.woken() == {"a"}
     bench.hub.job_gone(job("j", "a"))
+    assert bench.woken() == {"a"}
+
+
+def said(condition: str, **status: Any) -> JSONObject:
+    return {"status": {"conditions": [{"type": condition, "status": "True"}]} | status}
+
+
+EFFECT: JSONObject = {"effect": "Staging"}
+STARTED: JSONObject = {"startTime": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "woken"),
+    [
+        pytest.param({}, {"status": STARTED | {"active": 1, "ready": 0}}, set(), id="its pod was made"),
+        pytest.param({}, {"status": STARTED | {"active": 1, "ready": 1}}, set(), id="its pod is ready"),
+        pytest.param({}, {"finalizer": True}, set(), id="its finalizer changes"),
+        pytest.param({}, said("SuccessCriteriaMet"), set(), id="it ends soon"),
+        pytest.param({}, said("FailureTarget"), {"a"}, id="it is going to fail"),
+        pytest.param({}, said("Complete", active=1), {"a"}, id="it ends"),
+        pytest.param(said("Failed", terminating=1), said("Failed"), {"a"}, id="its last pod is gone"),
+        pytest.param({}, {"deleted": True}, {"a"}, id="somebody deletes it"),
+        pytest.param({}, {"uid": "another"}, {"a"}, id="it is another"),
+        pytest.param({}, {"spec": {"suspend": True}}, {"a"}, id="it has to wait"),
+        pytest.param({"spec": {"suspend": True}}, {"status": STARTED}, {"a"}, id="it need not wait any more"),
+        pytest.param(EFFECT | {"spec": {"suspend": True}}, EFFECT, set(), id="we let an effect's begin"),
+        pytest.param(
+            EFFECT, EFFECT | {"spec": {"suspend": True}, "status": STARTED}, {"a"}, id="somebody stops an effect's"
+        ),
+    ],
+)
+def test_job_at_work_wakes_its_item_for_news_alone(
+    bench: Bench, before: JSONObject, after: JSONObject, woken: set[str]
+) -> None:
+    bench.given(item("a", "review"))
+    bench.hub.job_seen(job("j", "a", **before))
+    bench.woken()
+    bench.hub.job_seen(job("j", "a", **after))
+    assert bench.woken() == woken
+
+
+@pytest.mark.parametrize(
+    ("found", "woken"),
+    [
+        pytest.param({}, set(), id="it begins"),
+        pytest.param({"spec": {"suspend": True}}, set(), id="it has to wait"),
+        pytest.param({"ended": True}, {"a"}, id="it has ended"),
+        pytest.param({"deleted": True}, {"a"}, id="somebody deletes it"),
+    ],
+)
+def test_job_that_is_expected_wakes_its_item_only_when_it_is_beyond_its_beginning(
+    bench: Bench, found: JSONObject, woken: set[str]
+) -> None:
+    bench.given(item("a", "review", **run(name="j")))
+    bench.hub.job_seen(job("j", "a", **found))
+    assert bench.woken() == woken
+
+
+@pytest.mark.parametrize("asked", [run(name="another"), {}])
+def test_job_that_nobody_expects_wakes_its_item(bench: Bench, asked: JSONObject) -> None:
+    bench.given(item("a", "review", **asked))
+    bench.hub.job_seen(job("j", "a"))
+    assert bench.woken() == {"a"}
+
+
+def test_job_of_a_namesake_wakes_who_has_that_name_now(bench: Bench) -> None:
+    bench.given(item("a", "review", uid="uid-of-another", **run(name="j")))
+    bench.hub.job_seen(job("j", "a"))
     assert bench.woken() == {"a"}
 
 

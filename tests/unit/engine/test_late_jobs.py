@@ -53,7 +53,9 @@ class Deploys:
         return len([it for it in self.rig.cluster.writes_of("start_job") if it.key == self.key])
 
     async def until_created(self) -> None:
-        """The Job is there, suspended; its uid is not on record."""
+        """The Job is there, suspended; its uid is not on record, for the answer was lost."""
+        await self.rig.run_until(lambda: self.rig.status(self.item).get("transition", {}).get("effect") == "Production")
+        self.rig.cluster.fail_next("create_job", Fault.ANSWER_LOST)
         await self.rig.run_until(lambda: any("production" in name for name in self.rig.jobs))
 
     async def until_done_and_removed(self) -> None:
@@ -119,6 +121,7 @@ async def test_job_that_somebody_deletes_before_it_began_is_a_persons_matter(rec
     deploys = Deploys()
     rig = deploys.rig
     await deploys.until_created()
+    assert "uid" not in rig.status(deploys.item)["transition"]["job"]
     if recorded:
         rig.cluster.fail_next("start_job", Fault.REQUEST_LOST)
         await rig.run_until(lambda: "uid" in rig.status(deploys.item)["transition"]["job"])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conveyor.cluster.protocol import JSONObject
 from conveyor.engine.records import EPOCH, item_record, job_record, repository_record
 from tests.unit.engine.objects import item, job, obj, repository
 
@@ -123,6 +124,6 @@ def test_job_is_tidy_when_the_cluster_removes_it_by_itself(ended: bool, ttl: boo
     ],
 )
 def test_job_is_left_over_at_its_end_or_deleted_while_we_hold_something_of_it(
-    state: dict[str, bool], left_over: bool
+    state: JSONObject, left_over: bool
 ) -> None:
     assert job_record(job("j", "a", **state)).left_over == left_over

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conveyor.forge.gitea import MAX_DIFF_BYTES, Gitea
+from conveyor.forge.gitea import MAX_CONTAINED, MAX_DIFF_BYTES, Gitea
 from conveyor.web.client import WebClient
 from conveyor.web.errors import Ambiguous, Conflict, Unavailable
 from conveyor.web.hosts import AllowedHosts
@@ -92,6 +92,12 @@ async def test_diff_of_what_moved_meanwhile_is_unavailable(moved: dict[str, Any]
         await gitea(answers(**{"/pulls/1": one_by_one(pull(), moved)})).diff(1)
 
 
+async def test_diff_of_another_head_than_is_asked_for_is_unavailable() -> None:
+    assert await gitea(answers()).diff(1, head=HEAD) == b"diff"
+    with pytest.raises(Unavailable, match="moved before"):
+        await gitea(answers()).diff(1, head=BASE)
+
+
 async def test_diff_of_a_closed_pull_request_needs_no_recomputing() -> None:
     closed = answers(**{"/pulls/1": pull(state="closed"), f"/compare/main...{HEAD}": commits(0)})
     assert await gitea(closed).diff(1) == b"diff"
@@ -100,6 +106,28 @@ async def test_diff_of_a_closed_pull_request_needs_no_recomputing() -> None:
 async def test_huge_diff_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="more than"):
         await gitea(answers(**{"/pulls/1.diff": b"x" * (MAX_DIFF_BYTES + 1)})).diff(1)
+
+
+# --- what contains what
+
+
+async def test_two_commits_are_asked_about_once() -> None:
+    forge = gitea(answers(**{f"/compare/{BASE}...{HEAD}": one_by_one(commits(0))}))
+    assert [await forge.contains(BASE, HEAD) for _ in range(2)] == [True, True]
+
+
+@pytest.mark.parametrize(("base", "commit"), [("main", HEAD), (HEAD, "main"), (HEAD, HEAD[:39])])
+async def test_what_may_move_is_asked_about_each_time(base: str, commit: str) -> None:
+    forge = gitea(answers(**{f"/compare/{base}...{commit}": one_by_one(commits(2), commits(0))}))
+    assert [await forge.contains(base, commit) for _ in range(2)] == [False, True]
+
+
+async def test_number_of_remembered_pairs_is_bounded() -> None:
+    others = [f"{number:040x}" for number in range(MAX_CONTAINED)]
+    counts = {f"/compare/{BASE}...{other}": commits(0) for other in others}
+    forge = gitea(answers(**counts | {f"/compare/{BASE}...{HEAD}": one_by_one(commits(0), commits(0))}))
+    for commit in (HEAD, *others, HEAD):
+        assert await forge.contains(BASE, commit)
 
 
 # --- a merge answered with 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -112,6 +113,24 @@ ROWS: tuple[Row, ...] = (
 @table(ROWS)
 def test_a_run(whole: WorkItem, known: Facts, expected: str) -> None:
     assert decide_row(whole, known) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "after"),
+    [
+        pytest.param(ACTIVE, OVERTIME.total_seconds() + 3600, id="at work: till its time is over"),
+        pytest.param(
+            replace(ACTIVE, reason="ImagePullBackOff"), 60, id="held up in its pod: nobody says when it goes on"
+        ),
+        pytest.param(
+            replace(ACTIVE, reason="Suspended", suspended=True),
+            OVERTIME.total_seconds() + 3600,
+            id="held back: told so",
+        ),
+    ],
+)
+def test_a_job_at_work_is_looked_at_again_while_something_holds_its_pod_up(found: JobFact, after: float) -> None:
+    assert settled(working(uid="job-uid", started_time=NOW), facts(run_job=found)).after == after
 
 
 def test_the_answer_is_stored_in_the_write_that_clears_the_run() -> None:

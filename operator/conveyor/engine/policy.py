@@ -1,0 +1,32 @@
+"""The operator's own settings, as a decision about one item sees them."""
+
+from __future__ import annotations
+
+from conveyor.api.objects import Repository, WorkItem
+from conveyor.api.stages import Role
+from conveyor.engine import lanes
+from conveyor.engine.world import World
+from conveyor.pipeline.case import Policy
+
+
+async def policy_of(world: World, item: WorkItem, repository: Repository) -> Policy:
+    settings = world.settings
+    logins = await world.connections.agent_logins(repository)
+    return Policy(
+        holder=world.leases.holder(item.metadata.uid),
+        transition_lease=_has_leases(world, repository),
+        ceiling_seconds=settings.reaper_max_running_seconds,
+        poll_seconds=settings.reconcile_interval_seconds,
+        premerge_rebase=settings.premerge_rebase,
+        freeze=settings.freeze,
+        dependencies=settings.dependencies,
+        dependencies_source=settings.dependencies_source,
+        agent_logins=frozenset(logins.values()),
+        agents_known=repository.spec.agent_credentials_secret_ref is None or set(logins) == set(Role),
+        reviewer_login=lanes.reviewer_login(logins),
+    )
+
+
+def _has_leases(world: World, repository: Repository) -> bool:
+    scope = world.settings.transition_lease_repositories
+    return world.settings.transition_lease and (not scope or repository.name in scope)
