@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,10 +37,10 @@ def load() -> tuple[float, ...]:
     return tuple(round(value, 2) for value in os.getloadavg())
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and its threads so far."""
+def cpu_seconds(pid: int | str, *, children: bool = False) -> float:
+    """Processor time of a process and its threads so far; `children`: and of the processes that it has seen end."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(int(field) for field in fields[11 : 15 if children else 13]) / TICKS
 
 
 def busy_seconds() -> float:
@@ -54,8 +55,8 @@ def memory_mib(pid: int | str = "self") -> tuple[float, float]:
     return tuple(int(found[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
 
 
-def servers(directory: Path) -> dict[str, int]:
-    """The pids of etcd and the API server whose files are in this directory, by name."""
+def servers(directory: Path, names: Collection[str] = ("etcd", "kube-apiserver")) -> dict[str, int]:
+    """The pids of those programs whose files are in this directory, by name."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -63,7 +64,7 @@ def servers(directory: Path) -> dict[str, int]:
         except OSError:
             continue
         name = Path(words[0]).name
-        if name in ("etcd", "kube-apiserver") and any(str(directory) in word for word in words[1:]):
+        if name in names and any(str(directory) in word for word in words[1:]):
             found[name] = int(path.parent.name)
     return found
 
