@@ -11,8 +11,8 @@ OWNING = (
         "unknown is taken for dead",
         "a living holder keeps its Lease",
         LEASES,
-        "            case Liveness.DEAD:\n",
-        "            case Liveness.DEAD | Liveness.UNKNOWN:\n",
+        "            case Liveness.DEAD if not self._certificates",
+        "            case Liveness.DEAD | Liveness.UNKNOWN if not self._certificates",
         engine("leases"),
     ),
     Bug(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from conveyor.api.workitem import Transition
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec
 from conveyor.cluster.protocol import Key
+from conveyor.engine.certificates import Certificates
 from conveyor.engine.identity import Liveness
 from conveyor.engine.leases import Judge
 
@@ -26,6 +27,7 @@ class Adopting:
     """Monotonic; foreign clocks are never asked."""
     _seen: dict[Key, tuple[int, float]] = field(default_factory=dict)
     """Token of a foreign intent, and since when it is seen to stand under it."""
+    _certificates: Certificates = field(default_factory=Certificates)
 
     async def is_left(self, item: Key, intent: Transition) -> bool:
         """Whether its owner is gone, or has left it alone for long enough."""
@@ -33,10 +35,19 @@ class Adopting:
         if token != intent.fencing_token:
             since = self.clock()
             self._seen[item] = (intent.fencing_token, since)
-        if self.clock() - since < STANDS_SECONDS and await self.judge(_claim(intent)) is not Liveness.DEAD:
+        if self.clock() - since < STANDS_SECONDS and not await self._is_dead(item, intent):
             return False
         self.forget(item)
         return True
+
+    async def _is_dead(self, item: Key, intent: Transition) -> bool:
+        token = intent.fencing_token
+        if self._certificates.is_void(item, intent.holder, token=token):
+            return False
+        dead = await self.judge(_claim(intent)) is Liveness.DEAD
+        if dead:
+            self._certificates.use(item, intent.holder, token=token)
+        return dead
 
     def forget(self, item: Key) -> None:
         self._seen.pop(item, None)

@@ -160,10 +160,13 @@ class ItemReconciler:
         """The action, with the Leases that it needs in our hands; else to wait for them, or to look again."""
         owner, names = _owner(case.item), needed(case.item, action, enabled=case.policy.transition_lease)
         intent = case.status.transition
-        if intent is not None and not names and _adopts(intent, action):
+        adopts = intent is not None and _adopts(intent, action)
+        if intent is not None and adopts and not names:
             return action if await self._adopting.is_left(owner.key, intent) else Settle(case.status, after=1.0)
         for name in sorted(names):
             match await self._leases.take(name, owner):
+                case Held() if adopts and not await self._leases.confirm(name, owner):
+                    return Settle(case.status, after=1.0)  # who put the intent in its name had the Lease from us
                 case Held():
                     continue
                 case HeldBy(holder) if holder.endswith(f"/{owner.uid}"):

@@ -16,6 +16,7 @@ from typing import NoReturn
 from conveyor.api.annotations import LABEL_REPOSITORY, LABEL_WORKITEM
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record
 from conveyor.cluster.protocol import Cluster, JSONObject, Key, Lost, Rejected, Uncertain, Won, Written
+from conveyor.engine.certificates import Certificates
 from conveyor.engine.identity import Liveness
 from conveyor.engine.telemetry import Telemetry
 from conveyor.web.errors import OutsideError, Unavailable
@@ -111,6 +112,7 @@ class Leases:
     """Told of each Lease that its owner here gives up: others may be waiting for it."""
     _held: dict[Key, _Acquisition] = field(default_factory=dict)
     _seen: dict[Key, _Seen] = field(default_factory=dict)
+    _certificates: Certificates = field(default_factory=Certificates)
     _taking: set[Key] = field(default_factory=set)
     """What an item here is about to hold: it can stand in the store before we have heard so."""
 
@@ -266,6 +268,8 @@ class Leases:
         written = await self._update(key, owner, found)
         match written:
             case Won(stored):
+                if reason == "Gone":
+                    self._certificates.use(key, found.spec.holder)
                 if reason not in ("Ours", "Free"):
                     self.telemetry.lease_taken_over(reason)
                     logger.warning(
@@ -284,9 +288,9 @@ class Leases:
         if found.spec.holder.startswith(f"{self.identity}/"):
             return "Gone" if key not in self._held else None
         match await self.judge(found):
-            case Liveness.DEAD:
+            case Liveness.DEAD if not self._certificates.is_void(key, found.spec.holder):
                 return "Gone"
-            case Liveness.ALIVE | Liveness.UNKNOWN:
+            case _:
                 return "Expired" if self._is_stale(key, found) else None
 
     def _is_stale(self, key: Key, found: LeaseRecord) -> bool:

@@ -299,3 +299,30 @@ class _SlowRenewal(MemoryCluster):
         self.sent.set()
         await self.answer.wait()
         return written
+
+
+async def test_two_who_hold_each_other_for_dead_take_a_lease_from_each_other_once(hall: Hall) -> None:
+    a, b = hall.process("a"), hall.process("b")
+    hall.lives = {"a": Liveness.DEAD, "b": Liveness.DEAD}
+    await a.take(MERGE, CART)
+    assert kind(await b.take(MERGE, CART)) == "Held"
+    await a.renew()
+    assert not await a.confirm(MERGE, CART)
+    assert kind(await a.take(MERGE, CART)) == "Held"
+    assert not await b.confirm(MERGE, CART)
+    assert kind(await b.take(MERGE, BASKET)) == "HeldBy"
+    assert hall.told.takeovers == ["Gone", "Gone"]
+
+
+async def test_one_who_came_back_from_the_dead_is_waited_for_until_the_term_is_over(hall: Hall) -> None:
+    a, b = hall.process("a"), hall.process("b")
+    hall.lives = {"a": Liveness.DEAD, "b": Liveness.ALIVE}
+    await a.take(MERGE, CART)
+    await b.take(MERGE, CART)
+    await b.release(CART.uid)
+    await a.confirm(MERGE, CART)
+    await a.take(MERGE, BASKET)
+    assert kind(await b.take(MERGE, CART)) == "HeldBy"
+    hall.wait(61)
+    assert kind(await b.take(MERGE, CART)) == "Held"
+    assert hall.told.takeovers == ["Gone", "Expired"]
