@@ -55,6 +55,7 @@ async def sent_back() -> tuple[Rig, Key]:
     ask(rig, item, "rework", "not yet")
     await rig.run_until(lambda: rig.stage(item) == "development" and jobs_at_work(rig) != [])
     await rig.forge.merge(rig.status(item)["pullRequest"]["number"], head=head)
+    ask(rig, item, "refresh")  # as the forge's webhook has it looked at
     await rig.run(until=600)
     rig.crew.keeps = frozenset()
     return rig, item
