@@ -22,6 +22,7 @@ from benchmarks import machine
 from benchmarks.store import say
 from conveyor.api.names import item_name
 from conveyor.api.stages import Role
+from conveyor_ingress.secrets import CHECK_SECONDS
 from examples.demo import programs
 from examples.demo.forge import HOOK_EVENTS
 from examples.demo.mounted_secret import mount
@@ -234,7 +235,10 @@ class WholeWorld:
             if time.monotonic() > end:
                 raise TimeoutError(f"not Ready: {problems}\n{self.operator.log_tail()}")
             await asyncio.sleep(0.2)
+        await asyncio.sleep(2 * CHECK_SECONDS)
 
     def _problem(self, lane: str) -> str:
+        if not (self.directory / "mounted" / f"gitea.{NAMESPACE}.{lane}").exists():
+            return "its webhook secrets are not mounted"
         starts = (self.audit.repository(lane).get("tracker") or {}).get("startStateIDs")
         return self.audit.ready(lane) if starts else "its starting states are not known"
