@@ -63,5 +63,6 @@ def without_failures(status: WorkItemStatus) -> WorkItemStatus:
 def built_image(status: WorkItemStatus) -> str:
     """The image of the head on record; empty where none was built of it."""
     word = status.gate(JOB_KINDS[Effect.IMAGE].gate)
-    fresh = word is not None and word.passed and word.head_sha == status.head_sha
-    return (status.image or "") if fresh else ""
+    if word is None or not word.passed or word.head_sha != status.head_sha or word.reason == NOT_CONFIGURED.reason:
+        return ""
+    return status.image or ""
