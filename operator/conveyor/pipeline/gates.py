@@ -18,6 +18,7 @@ from conveyor.pipeline.facts import ChangedFile, Ticket, Unknown
 from conveyor.pipeline.job_gates import image_fresh, staging_healthy
 from conveyor.pipeline.review_gate import REVIEW_APPROVED, review_approved, reviewed_head
 from conveyor.pipeline.words import (
+    AUTO,
     Failed,
     GateFunction,
     NotEvaluated,
@@ -104,12 +105,12 @@ def deploy_approved(case: Case) -> Word:
 def _approved(case: Case, name: str, *, auto: bool) -> Word:
     """A person's recorded verdict, by verb or ticket (`people`), for this very head; our own rebase carries it."""
     if auto:
-        return Passed("Auto")
+        return AUTO
     recorded = case.status.gate(name)
     head = head_sha(case)
     if not head:
         return NotEvaluated("the commit to approve could not be read", WaitingReason.FORGE, unread=True)
-    if recorded is None or not recorded.passed or recorded.head_sha != head:
+    if recorded is None or not recorded.passed or recorded.head_sha != head or recorded.reason == AUTO.reason:
         return NotEvaluated("a person has to approve", WaitingReason.APPROVAL)
     match case.facts.ticket:
         case Ticket() as ticket if recorded.text_digest and recorded.text_digest != ticket.text_digest:

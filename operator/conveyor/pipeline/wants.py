@@ -12,6 +12,7 @@ from conveyor.pipeline.lane import Lane
 from conveyor.pipeline.proposal import is_unproposed
 from conveyor.pipeline.requests import is_overridden
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED
+from conveyor.pipeline.words import AUTO
 
 
 class Want(StrEnum):
@@ -144,12 +145,12 @@ def _gate_ahead(item: WorkItem, repository: Repository) -> bool:
     """Whether the stage's human gate may have to be opened now, for which the ticket is read just before."""
     approval = repository.spec.gates.approval
     ahead = {
-        Stage.ANALYSIS: approval.analysis == "Person" and _not_passed(item, "analysis_approved"),
-        Stage.DEPLOY_STAGING: approval.deploy == "Person" and _not_passed(item, "deploy_approved"),
+        Stage.ANALYSIS: approval.analysis == "Person" and _not_approved(item, "analysis_approved"),
+        Stage.DEPLOY_STAGING: approval.deploy == "Person" and _not_approved(item, "deploy_approved"),
     }
     return ahead.get(item.status.stage or Stage.CREATED, False)
 
 
-def _not_passed(item: WorkItem, gate: str) -> bool:
+def _not_approved(item: WorkItem, gate: str) -> bool:
     found = item.status.gate(gate)
-    return found is None or not found.passed
+    return found is None or not found.passed or found.reason == AUTO.reason

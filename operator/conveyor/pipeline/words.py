@@ -49,6 +49,8 @@ class NotEvaluated(_NoTruthValue):
 Word = Passed | Failed | NotEvaluated
 GateFunction = Callable[[Case], Word]
 NOT_CONFIGURED = Passed("NotConfigured")
+AUTO = Passed("Auto")
+"""Of a gate where nobody is asked: no person's verdict, should one be wanted later."""
 
 
 def unreadable(fact: Unknown) -> NotEvaluated:

@@ -35,3 +35,13 @@ async def test_image_of_an_earlier_head_is_not_deployed_once_none_is_built_any_m
     assert rig.stage(item) == "done"
     assert built
     assert image_given(rig, "production") == ""
+
+
+async def test_person_who_is_to_approve_from_now_on_is_asked_of_what_went_by_itself_before() -> None:
+    rig = Rig()
+    rig.repository(gates=WITH_IMAGE)
+    item = rig.item()
+    rig.crew.then["Image"] = [lambda: now_wanted(rig, approval={"deploy": "Person"})]
+    await rig.run(item, until=36000)
+    assert (rig.stage(item), rig.waiting(item)[0]) == ("deploy-staging", "Approval")
+    assert "merge" not in [effect[0] for effect in rig.forge.calls.effects]
