@@ -1,6 +1,7 @@
 """What every status write must be, judged from two states of an object alone: nothing of the product is asked.
 
-The edges are written down here a second time on purpose (design 5), so that a mistake in the code's table is one here.
+The edges of docs/stages.md are written down here a second time on purpose, so that a mistake in the
+code's table is one here.
 """
 
 from collections.abc import Iterator, Mapping

@@ -15,7 +15,7 @@ from tests.faults.faults import LATE, Fault
 LATEST_SECONDS = 45.0
 FAULTS = [fault for fault in Fault if fault not in LATE or fault is Fault.LATE]
 OPEN_PULL_REQUEST = "forge: POST pulls"
-"""Never late: Gitea opens a second pull request of a branch that is merged by then (docs/faults.md, known limits)."""
+"""Never late: Gitea opens a second pull request of a branch that is merged by then (tests/faults/limits.py)."""
 
 
 class Dice(Desk):

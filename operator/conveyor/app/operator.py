@@ -46,7 +46,7 @@ LEADER_LEASE = "conveyor-operator"
 HEARTBEAT_LEASE = "conveyor-operator-heartbeat"
 """All replicas touch this one, each often enough: a touch is unconditional, and any of them proves the watch alive."""
 WORKERS = 8
-"""More writes in flight bring no throughput, only latency (kubernetes-measured.md 5)."""
+"""More writes in flight bring no throughput, only latency (measured)."""
 INDICATORS = 2
 PROBERS = 16
 """Watches that may wait for an answer at once: each waits, and costs nothing else."""

@@ -130,8 +130,7 @@ class Settings(BaseModel):
     """Whether looking again leaves out Stalled items and those that wait for a person. Off: they are read too, which
     costs requests and moves nothing that a person has to move."""
     reconcile_interval_seconds: Annotated[float, Field(ge=0.2, le=3600, allow_inf_nan=False)] = 30.0
-    """Seconds between two rounds of looking again. 30 is the longest that a lost webhook delays an item beside its
-    stage's grace."""
+    """Seconds between two rounds of looking again. 30 is the longest that a lost webhook delays an item."""
     grace_default_seconds: Seconds = 60
     """Seconds that an item may stand still before it is looked at again, where its Repository names no other for the
     stage. 60 leaves a webhook time to arrive."""
@@ -167,11 +166,11 @@ class Settings(BaseModel):
     """Address under which forge and tracker reach the ingress; webhooks are registered there. Empty: registrations
     are only checked."""
     ingress_secret: ObjectName = "conveyor-ingress-secrets"  # noqa: S105 - a name
-    """Name of the Secret that holds all webhook secrets for the ingress, in the operator's namespace. The chart mounts
-    the same one."""
+    """Name of the Secret that holds all webhook secrets for the ingress, in the operator's namespace. The ingress
+    mounts the same one."""
     agent_tools_image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] = "conveyor"
-    """Image of the trusted steps around an agent, `clone` and `publish`. The default is what the Dockerfile makes when
-    built by hand; the chart sets the release's own."""
+    """Image of the trusted steps around an agent, `clone` and `publish`. The default is found only by a
+    node that has an image of that name: name the one that you pushed."""
     default_agents_file: Annotated[DefaultAgents | None, BeforeValidator(_agents), BeforeValidator(_unset_if_empty)] = (
         None
     )
@@ -183,7 +182,7 @@ class Settings(BaseModel):
     other place is looked at, so that no cluster is met by accident."""
     pod_namespace: Annotated[Namespace | None, BeforeValidator(_unset_if_empty)] = None
     """The operator's own namespace, also read from `POD_NAMESPACE`. Unset: the service account's, else the first of
-    `NAMESPACES`, else `default`."""
+    `CONVEYOR_NAMESPACES`, else `default`."""
     pod_uid: Annotated[str, Field(max_length=64, pattern=r"^[-0-9A-Za-z]*$")] = ""
     """Uid of the operator's pod, also read from `POD_UID`: with the pod's name its identity as the owner of work, by
     which others tell that it is gone. Empty outside a pod."""

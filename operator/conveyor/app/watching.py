@@ -1,6 +1,6 @@
 """kopf as the watch shell: it tells the hub what it sees, and writes nothing.
 
-Only `on.event` is used: every other kind of handler annotates objects or patches them without a precondition (kopf.md).
+Only `on.event` is used: every other kind of handler annotates objects or patches them without a precondition.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ STALLED: Mapping[str, Explanation] = {
 NOT_SEEN = Explanation(
     meaning="the operator has not looked at it yet",
     next_step="the operator enters it as created within seconds, if it is running and watches this namespace",
-    command="kubectl get deployments --all-namespaces -l app.kubernetes.io/name=conveyor",
+    command="kubectl get leases --all-namespaces --field-selector metadata.name=conveyor-operator",
 )
 MOVING = Explanation(meaning="nothing holds it", next_step="the operator decides its next step", command=SHOW)
 DELETING = Explanation(

@@ -1,6 +1,7 @@
 """Carrying out one effect of a recorded intent. What came of it is not believed from the answer: the next pass reads.
 
-The order is the protocol's (design 7): intent on record, last look, effect; the result is read by `pipeline.effects`.
+The order is that of docs/why-nothing-happens-twice.md: intent on record, last look, effect; `pipeline.effects` reads
+what happened.
 """
 
 from __future__ import annotations

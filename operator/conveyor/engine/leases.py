@@ -1,4 +1,4 @@
-"""The Leases of transitions: who does the heavy work between intent and result (design 7).
+"""The Leases of transitions: who does the heavy work between intent and result (decision 0006).
 
 An acquisition belongs to one item in one process, and the work queue never gives a key to two workers: so what is held
 is a table by item, and whoever finds a Lease of this very process that is not in the table has found a dead one.

@@ -1,6 +1,6 @@
 """The Jobs: a run is clone, agent, publish in one pod; an effect is the Repository's own template with our variables.
 
-The agent shares nothing with the trusted steps but the workspace and the directory of its answer. Sources: design 6;
+The agent shares nothing with the trusted steps but the workspace and the directory of its answer. Source:
 kubernetes/api batch/v1 for what a Job's controller reads.
 """
 

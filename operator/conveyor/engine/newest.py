@@ -1,4 +1,4 @@
-"""A Repository as the API server itself has it: before an intent (design 7, step 1), and before it is written."""
+"""A Repository as the API server itself has it: before an intent, and before it is written."""
 
 from __future__ import annotations
 

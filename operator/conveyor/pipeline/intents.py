@@ -1,4 +1,4 @@
-"""Intents of side effects: recorded first, then followed until their result is known (design 7).
+"""Intents of side effects: recorded first, then followed until their result is known (decision 0001).
 
 With an intent on record the pass reads whether the effect happened. It did: the result is stored. It did not: it is
 applied, and the next pass reads again. Nobody can tell until the deadline: it is parked for a person, and goes on

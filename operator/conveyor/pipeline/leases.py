@@ -1,4 +1,4 @@
-"""Which Leases a step needs, and which stay held after it (design 7).
+"""Which Leases a step needs, and which stay held after it (decision 0006).
 
 A Lease keeps a second actor from starting the same heavy work; it is not what makes a transition safe.
 """

@@ -16,7 +16,7 @@ from conveyor.pipeline.job_kinds import JOB_KINDS, OVERTIME_SECONDS
 from conveyor.pipeline.lane import effective_freeze
 
 HOOK_EVENTS = frozenset({"push", "pull_request", "status"})
-"""What must be among a hook's events; `pull_request` stands for its whole group (gitea-measured.md 1)."""
+"""What must be among a hook's events; `pull_request` stands for its whole group (measured with Gitea 1.26)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,9 @@ def _ceiling(spec: RepositorySpec, checks: Checks) -> Problem | None:
     long = [f"{name} ({seconds} s)" for name, seconds in limits.items() if seconds > most]
     if not long:
         return None
-    text = f"{', '.join(long)}: more than {most} s; lower it, or raise the operator's REAPER_MAX_RUNNING_SECONDS"
+    text = (
+        f"{', '.join(long)}: more than {most} s; lower it, or raise the operator's CONVEYOR_REAPER_MAX_RUNNING_SECONDS"
+    )
     return NotReadyReason.CEILING_TOO_SMALL, text
 
 
@@ -221,7 +223,7 @@ def frozen(repository: Repository, *, now: datetime, enabled: bool = True) -> Re
 
 
 def webhook_statuses(checks: Checks) -> tuple[WebhookStatus, ...]:
-    """Gitea's registration; Plane's cannot be read in its community edition (gitea-plane.md 5.1)."""
+    """Gitea's registration; Plane's cannot be read in its community edition."""
     match checks.hooks:
         case Unknown() as unknown:
             return (WebhookStatus(source="Gitea", healthy=False, message=_unread_hooks(checks, unknown)[:1024]),)
