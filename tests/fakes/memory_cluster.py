@@ -7,7 +7,6 @@ tests/integration/test_cluster_client_agreement.py.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from conveyor.api.annotations import LABEL_WORKITEM, RESULT_FINALIZER
@@ -25,6 +24,7 @@ from tests.fakes.copies import json_copy
 from tests.fakes.gates import Fate, Gate
 from tests.fakes.memory_rules import refusal, strictness, with_defaults
 from tests.fakes.memory_store import JOBS, LEASES, PODS, MemoryStore, OnChange, key_of
+from tests.fakes.memory_writes import Write, outcome_of
 
 
 class Fault(StrEnum):
@@ -40,18 +40,6 @@ class Fault(StrEnum):
     OVERTAKEN = "overtaken"
     """Somebody else writes the object just before."""
     REJECTED = "rejected"
-
-
-@dataclass(frozen=True)
-class Write:
-    """One call that meant to change something. `outcome`: applied, unchanged, lost, rejected, or not sent."""
-
-    verb: str
-    kind: str
-    key: Key
-    outcome: str
-    body: JSONObject
-    fault: Fault | None = None
 
 
 class MemoryCluster(Cluster):
@@ -331,7 +319,7 @@ class MemoryCluster(Cluster):
                 self.overtake(kind, key)
             before = self.store.version
             written = Rejected("as the test wished") if fault == Fault.REJECTED else act()
-            outcome = _outcome(written, changed=self.store.version != before)
+            outcome = outcome_of(written, changed=self.store.version != before)
             self.writes.append(Write(verb, kind, key, outcome, json_copy(body), fault))
             return written
 
@@ -389,15 +377,3 @@ class MemoryCluster(Cluster):
             return Lost() if job is None else Won(self.store.put(JOBS, key, apply_merge_patch(job, patch(job))))
 
         self._proved(await self._write(verb, JOBS, key, {}, write))
-
-
-def _outcome(written: Written, *, changed: bool) -> str:
-    match written:
-        case Won():
-            return "applied" if changed else "unchanged"
-        case Lost():
-            return "lost"
-        case Rejected():
-            return "rejected"
-        case Uncertain():
-            raise AssertionError("an act in memory is never uncertain")
