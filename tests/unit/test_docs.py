@@ -16,7 +16,7 @@ from tests import pages
 
 SPECS: dict[str, type[RepositorySpec | WorkItemSpec]] = {"Repository": RepositorySpec, "WorkItem": WorkItemSpec}
 PAGES = sorted(path for path in tree() if path.endswith(".md"))
-LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
 def examples(page: str) -> list[dict[str, Any]]:
@@ -62,9 +62,20 @@ def test_mistyped_field_of_an_example_is_found() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_linked_file_exists(page: str) -> None:
-    folder = (ROOT / page).parent
-    assert [link for link in LINK.findall((ROOT / page).read_text()) if not (folder / link).exists()] == []
+def test_linked_chapter_exists(page: str) -> None:
+    here = ROOT / page
+    for file, chapter in LINK.findall(here.read_text()):
+        there = here.parent / file if file else here
+        assert there.exists(), file
+        assert not chapter or chapter in chapters(there.read_text()), f"{file}#{chapter}"
+
+
+def chapters(text: str) -> set[str]:
+    """The anchors of a page: those of its headings, as Gitea and GitHub make them, and those it sets itself."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return set(re.findall(r'<a id="([^"]+)"', text)) | {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings
+    }
 
 
 @pytest.mark.parametrize("model", [Task, Answer])
