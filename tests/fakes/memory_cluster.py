@@ -149,8 +149,8 @@ class MemoryCluster(Cluster):
 
         return await self._write("create", kind, key, manifest, write)
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str) -> None:
-        await self._delete("delete", kind, key, uid)
+    async def delete(self, kind: Kind, key: Key, *, uid: str, resource_version: str = "") -> None:
+        await self._delete("delete", kind, key, uid, resource_version=resource_version)
 
     # --- Jobs
 

@@ -70,6 +70,20 @@ async def test_our_writes_are_known_as_ours(cluster: KubernetesCluster, kube: Ku
 
 
 @pytest.mark.usefixtures("crds")
+async def test_item_is_deleted_only_on_the_version_that_was_seen(cluster: KubernetesCluster, namespace: str) -> None:
+    key = Key(namespace, "one")
+    created = await cluster.create(Kind.WORKITEM, item(namespace, "one"))
+    assert isinstance(created, Won)
+    uid, seen = created.object["metadata"]["uid"], created.object["metadata"]["resourceVersion"]
+    begun = await cluster.patch_status(Kind.WORKITEM, key, resource_version=seen, status={"stage": "created"})
+    assert isinstance(begun, Won)
+    await cluster.delete(Kind.WORKITEM, key, uid=uid, resource_version=seen)
+    assert await cluster.get(Kind.WORKITEM, key) is not None
+    await cluster.delete(Kind.WORKITEM, key, uid=uid, resource_version=begun.object["metadata"]["resourceVersion"])
+    assert await cluster.get(Kind.WORKITEM, key) is None
+
+
+@pytest.mark.usefixtures("crds")
 async def test_refused_status_is_explained_without_the_object(cluster: KubernetesCluster, namespace: str) -> None:
     private = HAND_MADE | {"description": "private matters"}
     created = await cluster.create(Kind.WORKITEM, item(namespace, "one", private))

@@ -4,7 +4,7 @@
 |---|---|
 | create | a new name, a name in use, a status in the manifest, an unknown field, a broken spec |
 | patch the status | the present, an older, a future, no version; legal and illegal moves; no change; a missing object |
-| delete | the right uid, another one; an object that is gone |
+| delete | the right uid, another one; the present, an older, a future, any version; an object that is gone |
 | Jobs | created once and again, deleted with the right uid and another one |
 """
 
@@ -98,10 +98,16 @@ class Pair(RuleBasedStateMachine):
         """The likely case again, so that items get on: patched at the present version."""
         self.write_status(Kind.WORKITEM, name, body, "present")
 
-    @rule(kind=st.sampled_from(Kind), name=st.sampled_from(NAMES), right=st.booleans())
-    def delete(self, kind: Kind, name: str, right: bool) -> None:
+    @rule(
+        kind=st.sampled_from(Kind),
+        name=st.sampled_from(NAMES),
+        right=st.booleans(),
+        version=st.sampled_from(list(VERSIONS)),
+    )
+    def delete(self, kind: Kind, name: str, *, right: bool, version: str) -> None:
         async def act(cluster: Cluster, key: Key, old: JSONObject | None) -> None:
-            await cluster.delete(kind, key, uid=old["metadata"]["uid"] if old and right else "another")
+            uid = old["metadata"]["uid"] if old and right else "another"
+            await cluster.delete(kind, key, uid=uid, resource_version=VERSIONS[version](old))
 
         self.both(kind, name, act)
 

@@ -72,8 +72,9 @@ class KubernetesCluster(Cluster):
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:
         return await self._write("POST", _path(kind, manifest["metadata"]["namespace"]), manifest)
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str) -> None:
-        await self._delete(_path(kind, key.namespace, key.name), {"uid": uid})
+    async def delete(self, kind: Kind, key: Key, *, uid: str, resource_version: str = "") -> None:
+        version = {"resourceVersion": resource_version} if resource_version else {}
+        await self._delete(_path(kind, key.namespace, key.name), {"uid": uid} | version)
 
     # --- Jobs
 

@@ -88,8 +88,11 @@ class Cluster(Protocol):
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:
         """Lost where an object of that name is there."""
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str) -> None:
-        """Delete this very object in the background; one that is gone already is no error."""
+    async def delete(self, kind: Kind, key: Key, *, uid: str, resource_version: str = "") -> None:
+        """Delete this very object in the background; one that is gone already is no error.
+
+        With a resourceVersion only if it has not changed since; one that has is no error.
+        """
 
     async def job(self, key: Key, *, with_message: bool) -> JobFact:
         """A Job, read from the API server, and with `with_message` its pod's end too."""

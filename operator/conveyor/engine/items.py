@@ -358,9 +358,13 @@ class ItemReconciler:
         return Again(0.0)
 
     async def _discard(self, item: WorkItem, why: str) -> Outcome:
+        """On the version decided upon: one that was begun since, or is to be looked at anew, stays."""
         logger.info("item discarded", extra={"key": str(_key(item)), "why": why})
-        await self._world.cluster.delete(Kind.WORKITEM, _key(item), uid=item.metadata.uid)
-        return Done()
+        metadata = item.metadata
+        await self._world.cluster.delete(
+            Kind.WORKITEM, _key(item), uid=metadata.uid, resource_version=metadata.resource_version
+        )
+        return Again(SHORTEST_REST)
 
 
 def _key(item: WorkItem) -> Key:

@@ -15,11 +15,12 @@ from conveyor.api.names import item_name
 from conveyor.api.objects import API_VERSION, Repository
 from conveyor.api.repository import NotReadyReason
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won
+from conveyor.engine.cache import Change, repository_key
 from conveyor.engine.hub import Hub
 from conveyor.engine.lanes import read_repository
 from conveyor.engine.observe import state_map
 from conveyor.engine.queue_view import Sweep
-from conveyor.engine.records import RepositoryRecord
+from conveyor.engine.records import ItemRecord, RepositoryRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.facts import TicketSummary
 from conveyor.pipeline.indication import StateMap
@@ -40,6 +41,8 @@ class _Project:
     watermark: str = ""
     seen: dict[str, tuple[str, str]] = field(default_factory=dict)
     """State and time of each ticket when somebody was told of it."""
+    left: set[str] = field(default_factory=set)
+    """Tickets whose item went before its end: whoever was told of them then is no more."""
 
 
 class TrackerPoll:
@@ -54,6 +57,7 @@ class TrackerPoll:
         """`failed` is told of what must not happen; `clock` counts seconds and never goes back."""
         self._world, self._hub, self._failed, self._clock = world, hub, failed, clock
         self._projects: dict[Key, _Project] = {}
+        hub.also_tell(self._item_changed)
         self.found = Sweep(enabled=True, interval=world.settings.reconcile_interval_seconds)
         """What its rounds have come to since this process began."""
 
@@ -94,7 +98,7 @@ class TrackerPoll:
         states = await state_map(tracker, repository)
         project, now = self._projects.get(record.key), self._clock()
         if project is None or now - project.all_read >= ALL_SECONDS:
-            project = _Project(all_read=now, seen=project.seen if project is not None else {})
+            project = _Project(now, seen=project.seen, left=project.left) if project is not None else _Project(now)
         found = await tracker.changed_since(project.watermark)
         if not project.watermark:
             present = {summary.id for summary in found}
@@ -104,6 +108,23 @@ class TrackerPoll:
         for summary in reversed(found):
             await self._learn(repository, tracker, states, project, summary)
             project.watermark = summary.updated
+        for ticket_id in sorted(project.left - project.seen.keys()):
+            ticket = await tracker.ticket(ticket_id)
+            if ticket is not None:
+                summary = TicketSummary(ticket.id, ticket.key, ticket.state_id, ticket.updated)
+                await self._learn(repository, tracker, states, project, summary)
+            else:
+                project.left.discard(ticket_id)
+        project.left -= project.seen.keys()
+
+    def _item_changed(self, change: Change[ItemRecord]) -> None:
+        """A ticket started while its unwanted item was being deleted was seen, and has no item all the same."""
+        old = change.old
+        project = self._projects.get(repository_key(old)) if old is not None else None
+        if old is None or project is None or change.new is not None or old.terminal:
+            return
+        if project.seen.pop(old.issue_id, None) is not None:
+            project.left.add(old.issue_id)
 
     async def _learn(
         self, repository: Repository, tracker: Tracker, states: StateMap, project: _Project, ticket: TicketSummary
