@@ -29,9 +29,19 @@ SECRET_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Kept(Generic[T]):
+    spec: Forge | Tracker
     fingerprint: str
+    """Of the Secret."""
     read: float
     client: T
+
+
+@dataclass(frozen=True, slots=True)
+class _Logins:
+    about: tuple[Forge, str]
+    """Whose: the forge, and the name of the Secret."""
+    read: float
+    found: Mapping[str, str]
 
 
 class _Shelf(Generic[T]):
@@ -43,12 +53,14 @@ class _Shelf(Generic[T]):
 
     async def get(self, key: Key, spec: Forge | Tracker, make: Callable[[Mapping[str, str]], T]) -> T:
         kept, now = self._kept.get(key), self._clock()
+        if kept is not None and kept.spec != spec:
+            kept = None  # made anew under the same name, it may be another forge or project
         if kept is not None and now - kept.read < SECRET_SECONDS:
             return kept.client
         secret = await self._cluster.secret(Key(key.namespace, spec.credentials_secret_ref.name))
-        fingerprint = _fingerprint(spec.model_dump_json(), secret)
+        fingerprint = _fingerprint(secret)
         client = kept.client if kept is not None and kept.fingerprint == fingerprint else make(secret)
-        self._kept[key] = _Kept(fingerprint, now, client)
+        self._kept[key] = _Kept(spec, fingerprint, now, client)
         return client
 
     def forget(self, key: Key) -> None:
@@ -73,7 +85,7 @@ class Connections:
         self._trackers: _Shelf[TrackerClient] = _Shelf(cluster, clock)
         self._budgets: dict[str, Budget] = {}
         self._cluster = cluster
-        self._logins: dict[Key, tuple[float, Mapping[str, str]]] = {}
+        self._logins: dict[Key, _Logins] = {}
 
     async def forge(self, repository: Repository) -> ForgeClient:
         """The forge with the operator's own token."""
@@ -94,15 +106,18 @@ class Connections:
         reference = repository.spec.agent_credentials_secret_ref
         if reference is None:
             return {}
-        key, now = _key(repository), self._clock()
+        key, now, about = _key(repository), self._clock(), (repository.spec.forge, reference.name)
         kept = self._logins.get(key)
-        if kept is None or now - kept[0] >= LOGINS_SECONDS:
+        if kept is not None and kept.about != about:
+            kept = None
+        if kept is None or now - kept.read >= LOGINS_SECONDS:
             try:
-                kept = (now, await self._read_logins(repository, reference.name))
+                kept = _Logins(about, now, await self._read_logins(repository, reference.name))
             except OutsideError:
-                kept = (now - LOGINS_SECONDS + SECRET_SECONDS, kept[1] if kept is not None else {})
+                found = kept.found if kept is not None else {}
+                kept = _Logins(about, now - LOGINS_SECONDS + SECRET_SECONDS, found)
             self._logins[key] = kept
-        return kept[1]
+        return kept.found
 
     async def _read_logins(self, repository: Repository, name: str) -> Mapping[str, str]:
         spec = repository.spec.forge
@@ -145,7 +160,7 @@ def _key(repository: Repository) -> Key:
     return Key(repository.metadata.namespace, repository.name)
 
 
-def _fingerprint(spec: str, secret: Mapping[str, str]) -> str:
+def _fingerprint(secret: Mapping[str, str]) -> str:
     """Tells a changed Secret without keeping its text."""
-    text = spec + "\0".join(f"{key}={secret[key]}" for key in sorted(secret))
+    text = "\0".join(f"{key}={secret[key]}" for key in sorted(secret))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -37,6 +37,8 @@ ALL_SECONDS = 3600.0
 class _Project:
     """What we remember of one: lost at a restart, its tickets are read once more."""
 
+    uid: str
+    """Of the Repository: one made anew may name another project."""
     all_read: float
     watermark: str = ""
     seen: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -97,8 +99,10 @@ class TrackerPoll:
             return
         states = await state_map(tracker, repository)
         project, now = self._projects.get(record.key), self._clock()
-        if project is None or now - project.all_read >= ALL_SECONDS:
-            project = _Project(now, seen=project.seen, left=project.left) if project is not None else _Project(now)
+        if project is None or project.uid != record.uid:
+            project = _Project(record.uid, now)
+        elif now - project.all_read >= ALL_SECONDS:
+            project = _Project(record.uid, now, seen=project.seen, left=project.left)
         found = await tracker.changed_since(project.watermark)
         if not project.watermark:
             present = {summary.id for summary in found}

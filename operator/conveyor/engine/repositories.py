@@ -37,8 +37,8 @@ CHECK_AGAIN_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    generation: int
-    request: str
+    about: tuple[str, int, str]
+    """Uid, generation, `refresh`: one made anew under the same name has the same generation."""
     time: datetime
     checks: Checks
     mirrored: bool
@@ -142,9 +142,10 @@ class RepositoryReconciler:
     async def _checks(self, record: RepositoryRecord, repository: Repository) -> _Checked:
         """What was found not long ago, or now: after a change of spec, a `refresh`, or a while."""
         kept, now = self._checked.get(record.key), self._world.now()
-        request = repository.metadata.annotations.get("request.conveyor.dev/refresh", "")
-        generation = repository.metadata.generation
-        if kept is not None and (kept.generation, kept.request) == (generation, request):
+        metadata = repository.metadata
+        request = metadata.annotations.get("request.conveyor.dev/refresh", "")
+        about = (metadata.uid, metadata.generation, request)
+        if kept is not None and kept.about == about:
             if (now - kept.time).total_seconds() < _fresh_seconds(repository.status) - 1.0:
                 mirrored = kept.mirrored or await self._mirrored(repository)
                 self._checked[record.key] = kept = replace(kept, mirrored=mirrored)
@@ -153,7 +154,7 @@ class RepositoryReconciler:
         twin = self._twin(record)
         mirrored = bool(twin) or await self._mirrored(repository)
         checks = await self._check(record, repository, twin)
-        self._checked[record.key] = checked = _Checked(generation, request, now, checks, mirrored)
+        self._checked[record.key] = checked = _Checked(about, now, checks, mirrored)
         return checked
 
     async def _mirrored(self, repository: Repository) -> bool:

@@ -61,7 +61,8 @@ async def test_late_deletion_leaves_an_item_that_was_begun_since() -> None:
     webhook_of_the_ticket(world)
     await world.carry(lambda: world.stage(ITEM) == "development", operator)
     (late,) = world.gate.late
-    assert late.verb == "delete" and late.land is not None
+    assert late.verb == "delete"
+    assert late.land is not None
     late.land()
     await world.carry(lambda: False, operator, until=3600)
     assert world.cluster.store.keys(Kind.WORKITEM) == [ITEM]
