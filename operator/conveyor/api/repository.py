@@ -265,6 +265,7 @@ class Freeze(Model):
     id: Word = Field(description="Id of the transition that caused it.")
     reason: Text = Field(description="Why.")
     item: ItemNameOrNone = Field(default="", description="The item whose deploy caused it; it passes the freeze.")
+    item_uid: Uid | None = Field(default=None, description="Its uid: a namesake made later is another and is held.")
     scope: Literal["admission", "merge"] = Field(default="merge", description="What stops.")
     since_time: Time = Field(description="Since when.")
     cleared_time: Time | None = Field(default=None, description="When it was cleared.")

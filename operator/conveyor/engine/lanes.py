@@ -56,7 +56,7 @@ def read_repository(record: RepositoryRecord) -> Repository | str:
 def lane_of(world: World, record: ItemRecord, repository: Repository) -> Lane:
     cache, settings = world.cache, world.settings
     ready = repository.status.condition("Ready")
-    mend = Mend(record.key.name, record.created)
+    mend = Mend(record.key.name, record.uid, record.created)
     freeze = effective_freeze(repository.metadata.annotations, repository.status, now=world.now(), mend=mend)
     depends = settings.dependencies
     not_ready = f"{ready.reason}: {ready.message}" if ready is not None else "it was not looked at yet"

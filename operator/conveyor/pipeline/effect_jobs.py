@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from conveyor.api.repository import Freeze, Production, RepositorySpec
+from conveyor.api.repository import Production, RepositorySpec
 from conveyor.api.workitem import Cause, Effect, StalledReason, Transition, TransitionJob, WaitingReason
 from conveyor.pipeline.actions import Action, Amend, Apply, Note
 from conveyor.pipeline.answers import EffectEnding, read_effect_answer
 from conveyor.pipeline.budgets import charged, exhausted
 from conveyor.pipeline.case import Case, settle, stall, unstalled, wait, with_status
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
+from conveyor.pipeline.freezes import freeze_of
 from conveyor.pipeline.intents import UNREAD_SECONDS, Target, arrived, intended, looked_at_again, parked, unread
 from conveyor.pipeline.job_gates import built_image, with_word, without_words
 from conveyor.pipeline.job_kinds import JOB_KINDS
@@ -178,7 +179,7 @@ def _deploy_failed(case: Case, transition: Transition, ending: EffectEnding) -> 
     text = f"the deploy of {transition.precondition.head_sha[:12]} failed: {ending.summary}"[:500]
     freezes = {freeze.id for freeze in case.repository.status.freezes}
     if case.policy.freeze and transition.id not in freezes:
-        return Amend(freeze=Freeze(id=transition.id, reason=text, item=case.item.name, since_time=case.now))
+        return Amend(freeze=freeze_of(case.item, transition.id, reason=text, now=case.now))
     word = with_word(case, transition, passed=False, reason=text)
     return roll_back(with_status(case, word), text, by_itself=not ending.disrupted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from conveyor.api.objects import WorkItem
 from conveyor.api.repository import Freeze
 
 MAX_FREEZES = 32
@@ -14,6 +15,11 @@ Freezes = tuple[Freeze, ...]
 
 def standing(freezes: Freezes) -> Freezes:
     return tuple(freeze for freeze in freezes if freeze.cleared_time is None)
+
+
+def freeze_of(item: WorkItem, identity: str, *, reason: str, now: datetime) -> Freeze:
+    """What the deploy of an item causes, and what that very item passes."""
+    return Freeze(id=identity, reason=reason, item=item.name, item_uid=item.metadata.uid, since_time=now)
 
 
 def with_freeze(freezes: Freezes, new: Freeze) -> Freezes:

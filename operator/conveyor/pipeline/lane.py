@@ -68,10 +68,16 @@ class Mend:
     """An item that wants to pass the freezes that its own deploy caused."""
 
     name: str
+    uid: str
     created: datetime
 
     def may_pass(self, freeze: Freeze) -> bool:
-        """A namesake made after the freeze is another item. Its time and the item's are of two clocks."""
+        """A namesake made after the freeze is another item.
+
+        A freeze of an older operator names no uid. Its time and the item's are of two clocks.
+        """
+        if freeze.item_uid is not None:
+            return freeze.item_uid == self.uid
         return freeze.item == self.name and self.created <= freeze.since_time + CLOCK_SKEW
 
 

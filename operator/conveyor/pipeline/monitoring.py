@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from conveyor.api.repository import Freeze, MonitorSpec
+from conveyor.api.repository import MonitorSpec
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Monitor, WorkItemStatus
 from conveyor.pipeline.actions import Action, Amend, Note, Settle
 from conveyor.pipeline.case import Case, settle
 from conveyor.pipeline.facts import ProbeFact
+from conveyor.pipeline.freezes import freeze_of
 
 GRACE = timedelta(minutes=5)
 """How long past the end of a watch the next item waits for its verdict, whatever keeps it from coming."""
@@ -82,8 +83,7 @@ def _degraded(case: Case, found: Monitor) -> Action:
     made = next((freeze for freeze in case.repository.status.freezes if freeze.id == identity), None)
     if _freezes(case) and made is None:
         reason = f"the deploy of {case.item.key} is degraded: {found.message}"[:1024]
-        freeze = Freeze(id=identity, reason=reason, item=case.item.name, scope="merge", since_time=case.now)
-        return Amend(freeze=freeze)
+        return Amend(freeze=freeze_of(case.item, identity, reason=reason, now=case.now))
     verdict = found.model_copy(update={"verdict": "Degraded", "freeze_id": made.id if made is not None else ""})
     stands = made is not None and made.cleared_time is None
     follows = f"Repository {case.repository.name} is frozen" if stands else "nothing is frozen"

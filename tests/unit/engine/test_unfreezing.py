@@ -72,3 +72,19 @@ async def test_a_freeze_in_git_holds_on_when_the_automatic_one_is_cleared() -> N
     await rig.run(until=60)
     assert rig.status(SHOP, Kind.REPOSITORY)["effectiveFreeze"]["source"] == "Annotation"
     assert rig.waiting(item) == ("RepositoryFrozen", "frozen: audit")
+
+
+async def test_item_applied_again_after_its_deploy_failed_is_a_namesake_and_waits() -> None:
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    rig.crew.exits["Production"] = [1]
+    await rig.run_until(lambda: bool(rig.status(SHOP, Kind.REPOSITORY).get("freezes")))
+    await rig.run(item, until=10)
+    rig.cluster.store.delete(Kind.WORKITEM, item)
+    await rig.run_until(lambda: (Kind.WORKITEM, item) not in rig.cluster.store.objects)
+    for branch in rig.forge.branches.keys() - {"main"}:
+        del rig.forge.branches[branch]
+    rig.item()
+    await rig.run(item, until=600)
+    assert (rig.stage(item), rig.waiting(item)[0]) == ("created", "RepositoryFrozen")

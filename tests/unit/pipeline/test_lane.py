@@ -204,13 +204,13 @@ def test_of_two_freezes_the_one_that_stops_merges_counts() -> None:
     assert (found.source, found.scope) == ("Automatic", "merge")
 
 
-MINE = Mend("shop-et-3", NOW - timedelta(days=1))
+MINE = Mend("shop-et-3", "u-3", NOW - timedelta(days=1))
 
 
 def test_item_passes_the_freezes_that_its_own_deploy_caused_and_no_other() -> None:
     both = (degraded("mine"), degraded("mine again", age=2))
     assert frozen(automatic=both, mend=MINE) is None
-    assert frozen(automatic=both, mend=Mend("shop-et-4", MINE.created)) is not None
+    assert frozen(automatic=both, mend=Mend("shop-et-4", "u-4", MINE.created)) is not None
     other = frozen(automatic=(*both, degraded("other", item="shop-et-4")), mend=MINE)
     assert other is not None
     assert other.reason == "because of other"
@@ -226,7 +226,12 @@ def test_freeze_that_names_nobody_is_passed_by_nobody() -> None:
     assert frozen(automatic=(degraded("somebody's", item=""),), mend=MINE) is not None
 
 
-def test_namesake_made_after_the_freeze_is_held() -> None:
-    later = Mend("shop-et-3", NOW + timedelta(minutes=6))
+def test_namesake_is_held_whenever_it_was_made() -> None:
+    assert frozen(automatic=(degraded("mine", item_uid="u-3"),), mend=MINE) is None
+    assert frozen(automatic=(degraded("mine", item_uid="u-2"),), mend=MINE) is not None
+
+
+def test_namesake_made_after_a_freeze_that_names_no_uid_is_held() -> None:
+    later = Mend("shop-et-3", "u-5", NOW + timedelta(minutes=6))
     assert frozen(automatic=(degraded("mine"),), mend=later) is not None
-    assert frozen(automatic=(degraded("mine"),), mend=Mend("shop-et-3", NOW + timedelta(minutes=4))) is None
+    assert frozen(automatic=(degraded("mine"),), mend=Mend("shop-et-3", "u-5", NOW + timedelta(minutes=4))) is None

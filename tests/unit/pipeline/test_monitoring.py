@@ -184,6 +184,7 @@ def test_degraded_freezes_first_and_names_the_deploy_and_the_item() -> None:
         id=DEPLOYED,
         reason="the deploy of SHOP-ET-17 is degraded: page: it answered 500",
         item="shop-et-17",
+        item_uid=watching(3).metadata.uid,
         scope="merge",
         since_time=NOW,
     )
