@@ -147,7 +147,7 @@ STALLED: Mapping[str, Explanation] = {
         person=True,
     ),
     StalledReason.PULL_REQUEST_CLOSED: Explanation(
-        meaning="somebody closed the pull request without merging it",
+        meaning="somebody closed the pull request, or merged it to another base than the item's",
         next_step="it goes on when the pull request is reopened",
         command=_RESUME,
         person=True,

@@ -15,6 +15,7 @@ from conveyor.pipeline.runs import entered
 def merge(case: Case, transition: Transition) -> Action:
     """Proven by the base branch alone; a pull request that a crash left open is then marked merged."""
     head = transition.precondition.head_sha
+    wanted = (head, case.status.base_branch)
     match case.facts.head_in_base:
         case Unknown() as unknown:
             return unread(case, transition, unknown, WaitingReason.FORGE)
@@ -25,9 +26,9 @@ def merge(case: Case, transition: Transition) -> Action:
     match case.facts.pull:
         case Unknown() as unknown:
             return unread(case, transition, unknown, WaitingReason.FORGE)
-        case PullRequest() as pull if pull.merged and pull.head_sha == head:
+        case PullRequest(merged=True) as pull if (pull.head_sha, pull.base) == wanted:
             return _merged(case, transition, pull.merge_sha or head)  # by a person, in a style of their own
-        case PullRequest() as pull if pull.state == "open" and pull.head_sha == head:
+        case PullRequest(state="open") as pull if (pull.head_sha, pull.base) == wanted:
             pass
         case _:
             return dropped(case, "the pull request is no longer what was to be merged")

@@ -35,7 +35,7 @@ def pull_trouble(case: Case) -> Action | None:
 
 def _trouble(case: Case, pull: PullRequest) -> Action | None:
     if pull.merged:
-        return None
+        return None if _is_ours(case, pull) else _merged_elsewhere(case, pull)
     if pull.state != "open":
         text = f"pull request #{pull.number} was closed: reopen it, or resume to open another"
         return stall(case, StalledReason.PULL_REQUEST_CLOSED, text, after=60.0)
@@ -43,6 +43,21 @@ def _trouble(case: Case, pull: PullRequest) -> Action | None:
         text = f"branch {case.status.branch} is gone: push it again, or rework to start over on a new branch"
         return stall(case, StalledReason.BRANCH_GONE, text, after=60.0)
     return _renamed(case, pull)
+
+
+def _is_ours(case: Case, pull: PullRequest) -> bool:
+    """Whether it is from the item's branch to its base: another one's fate is not the work's."""
+    return (pull.head, pull.base) == (case.status.branch, case.status.base_branch)
+
+
+def _merged_elsewhere(case: Case, pull: PullRequest) -> Action:
+    base, default = case.status.base_branch, case.spec.forge.default_branch
+    if pull.head == case.status.branch and pull.base == default:
+        text = f"pull request #{pull.number} was merged to {default}, not to {base}: resume to accept it"
+        return stall(case, StalledReason.BASE_RENAMED, text, after=60.0)
+    found, wanted = f"{pull.head} to {pull.base}", f"{case.status.branch} to {base}"
+    text = f"#{pull.number} merged {found}, not {wanted}: resume to open another pull request, or override to done"
+    return stall(case, StalledReason.PULL_REQUEST_CLOSED, text, after=60.0)
 
 
 def _renamed(case: Case, pull: PullRequest) -> Action | None:
@@ -141,6 +156,8 @@ def _merged_by_a_person(case: Case, pull: PullRequest, why: str) -> Action:
 def _landed(case: Case) -> PullRequest | None:
     """The recorded pull request, if it is merged, or if somebody put its head on the base without it."""
     match case.facts.pull:
+        case PullRequest() as pull if not _is_ours(case, pull):
+            return None
         case PullRequest() as pull if pull.merged:
             return pull
         case PullRequest() as pull if pull.head_sha == case.status.head_sha != case.status.base_sha:

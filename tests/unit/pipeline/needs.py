@@ -68,7 +68,7 @@ def _branch_is_cut(case: Case) -> bool:
 def _is_on_base(case: Case) -> bool:
     """Our merge, by an intent, or by one that is gone; or somebody put the very commit there."""
     intent, pull = case.status.transition, case.facts.pull
-    by_hand = isinstance(pull, PullRequest) and pull.merged and pull.head_sha == HEAD
+    by_hand = isinstance(pull, PullRequest) and pull.merged and (pull.head_sha, pull.base) == (HEAD, "main")
     if by_hand and isinstance(pull, PullRequest) and pull.merged_by == case.facts.own_login == "operator":
         return True
     return intent is not None and intent.effect == Effect.MERGE and (case.facts.head_in_base is True or by_hand)
@@ -76,7 +76,7 @@ def _is_on_base(case: Case) -> bool:
 
 def _merged_by_a_person(case: Case) -> bool:
     pull = case.facts.pull
-    if not isinstance(pull, PullRequest):
+    if not isinstance(pull, PullRequest) or pull.base != "main":
         return False
     by_hand = pull.merged and pull.merged_by not in (DEVELOPER, REVIEWER, case.facts.own_login)
     return by_hand or (case.facts.head_in_base is True and pull.head_sha == HEAD)

@@ -104,6 +104,7 @@ VALUES: Mapping[Want, tuple[Any, ...]] = {
         merged_pull(),
         merged_pull(DEVELOPER),
         merged_pull("operator"),
+        merged_pull(base="release"),
         pull(head_sha=sha("foreign")),
         pull(base="release"),
         pull(head="refs/pull/7/head"),

@@ -107,6 +107,24 @@ MERGES: tuple[Row, ...] = (
         facts(pull=merged_pull(head_sha=OTHER)),
         "Merge ended",
     ),
+    (
+        "the pull request goes to another base: the intent ends",
+        MERGING,
+        facts(pull=pull(base="release")),
+        "Merge ended",
+    ),
+    (
+        "merged to another base is not merged",
+        MERGING,
+        facts(pull=merged_pull("operator", base="release")),
+        "Merge ended",
+    ),
+    (
+        "merged, and then retargeted on paper: the base alone proves it",
+        MERGING,
+        facts(head_in_base=True, pull=merged_pull("operator", base="release")),
+        "-> deploy",
+    ),
     ("refused by the forge it waits and says so", MERGING, facts(refusal="protected"), "Merge goes on"),
     (
         "cancel does not end a merge",

@@ -158,6 +158,24 @@ SITUATIONS: tuple[Row, ...] = (
     ("a pull request to another base", item(Stage.REVIEW), facts(pull=pull(base="release")), "Stalled BaseRenamed"),
     ("a merge by a person", item(Stage.REVIEW), facts(pull=merged_pull()), "-> done"),
     ("a merge by an agent", item(Stage.REVIEW), facts(pull=merged_pull(DEVELOPER)), "Stalled MergedByAgent"),
+    (
+        "a merge to another base",
+        item(Stage.REVIEW),
+        facts(pull=merged_pull(base="release")),
+        "Stalled PullRequestClosed",
+    ),
+    (
+        "a merge of another branch under its number",
+        item(Stage.DEPLOY_STAGING),
+        facts(pull=merged_pull(head="feature/of-another")),
+        "Stalled PullRequestClosed",
+    ),
+    (
+        "a merge to the default branch, which has another name now",
+        item(Stage.REVIEW, base_branch="master"),
+        facts(pull=merged_pull()),
+        "Stalled BaseRenamed",
+    ),
     ("a head that somebody put on the base", item(Stage.DEPLOY_STAGING), facts(head_in_base=True), "-> done"),
     ("a merge in deploy says nothing", item(Stage.DEPLOY), facts(pull=merged_pull()), "intends Production"),
     (
