@@ -13,6 +13,7 @@ from conveyor.pipeline.effect_jobs import begin
 from conveyor.pipeline.facts import PullRequest
 from conveyor.pipeline.gates import MOVED_AGAIN, evaluate, first_open, recorded
 from conveyor.pipeline.intents import Target, intended
+from conveyor.pipeline.merging import merge_freeze
 from conveyor.pipeline.monitoring import watched
 from conveyor.pipeline.progress import (
     back_to_review,
@@ -42,11 +43,8 @@ def deploy_staging(case: Case) -> Action:
 
 def _frozen(case: Case) -> Action | None:
     """Nothing of a merge, nor of the Jobs just before it, begins while merges are frozen."""
-    freeze = case.facts.lane.freeze
-    if freeze is None or freeze.scope != "merge":
-        return None
-    text = f"merges are frozen: {freeze.reason}"
-    return wait(case, WaitingReason.REPOSITORY_FROZEN, text, on=on_repository(case))
+    text = merge_freeze(case)
+    return wait(case, WaitingReason.REPOSITORY_FROZEN, text, on=on_repository(case)) if text else None
 
 
 def _held(case: Case, gate: str, word: Failed | NotEvaluated) -> Action:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Transition, WaitingReason
 from conveyor.pipeline.actions import Action, Apply, Note, Settle
-from conveyor.pipeline.case import Case, advanced, settle
+from conveyor.pipeline.case import Case, advanced, settle, wait
 from conveyor.pipeline.coverage import with_ratchet
 from conveyor.pipeline.facts import PullRequest, Unknown
 from conveyor.pipeline.intents import apply_once, dropped, unread
@@ -38,7 +38,26 @@ def merge(case: Case, transition: Transition) -> Action:
         case base if base != transition.precondition.base_sha:
             return dropped(case, "the base moved before the merge")
         case _:
-            return apply_once(case, transition)
+            return _frozen(case, transition) or apply_once(case, transition)
+
+
+def merge_freeze(case: Case) -> str:
+    """Why nothing may be merged now; empty where it may."""
+    freeze = case.facts.lane.freeze
+    return f"merges are frozen: {freeze.reason}" if freeze is not None and freeze.scope == "merge" else ""
+
+
+def _frozen(case: Case, transition: Transition) -> Action | None:
+    """Not sent while merges are frozen. A request of before may still land until the deadline; then the intent ends,
+    so that the item holds nothing that the mend needs, and is decided anew after the thaw.
+    """
+    text = merge_freeze(case)
+    if not text or transition.phase == "Unknown":
+        return None
+    if case.now >= transition.deadline_time:
+        return dropped(case, text)
+    on = ("Repository", case.repository.name)
+    return wait(case, WaitingReason.REPOSITORY_FROZEN, text, on=on, after=case.policy.poll_seconds)
 
 
 def _merged(case: Case, transition: Transition, sha: str) -> Action:

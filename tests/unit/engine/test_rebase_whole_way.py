@@ -15,6 +15,7 @@ import pytest
 
 from conveyor.cluster.protocol import Key, Kind
 from tests.fakes.memory_faults import CallFault
+from tests.unit.engine.people import ask
 from tests.unit.engine.picks import picks
 from tests.unit.engine.rig import SHOP, Rig
 
@@ -133,6 +134,15 @@ async def test_setting_that_forbids_rebases_leaves_a_moved_base_to_a_person() ->
 FREEZE = {"conveyor.dev/freeze": "audit", "conveyor.dev/freeze-scope": "merge"}
 
 
+PARKED = {
+    "type": "Stalled",
+    "status": "True",
+    "reason": "EffectUnknown",
+    "message": "",
+    "lastTransitionTime": "2026-11-20T09:00:00Z",
+}
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["", "the watch is late"])
 @pytest.mark.parametrize("moved", [False, True], ids=["up to date", "behind"])
 async def test_nothing_is_rebased_or_merged_once_merges_are_frozen(moved: bool, late: bool) -> None:
@@ -150,6 +160,25 @@ async def test_nothing_is_rebased_or_merged_once_merges_are_frozen(moved: bool, 
     await rig.run(item, until=3600)
     assert rig.waiting(item) == ("RepositoryFrozen", "merges are frozen: audit")
     assert {"update_by_rebase", "merge"}.isdisjoint(effect[0] for effect in rig.forge.calls.effects)
+    rig.cluster.store.edit(Kind.REPOSITORY, SHOP, {"metadata": {"annotations": dict.fromkeys(FREEZE)}})
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+
+
+@pytest.mark.parametrize("parked", [False, True], ids=["", "parked and resumed"])
+async def test_merge_that_was_intended_before_the_freeze_is_sent_after_the_thaw_alone(parked: bool) -> None:
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    await rig.run_until(lambda: rig.status(item).get("transition", {}).get("effect") == "Merge")
+    rig.process = None
+    rig.cluster.store.edit(Kind.REPOSITORY, SHOP, {"metadata": {"annotations": FREEZE}})
+    if parked:
+        rig.cluster.store.set_status(Kind.WORKITEM, item, {"transition": {"phase": "Unknown"}, "conditions": [PARKED]})
+        ask("resume")(rig, item)
+    await rig.run(item, until=7200)
+    assert rig.waiting(item) == ("RepositoryFrozen", "merges are frozen: audit")
+    assert "merge" not in [effect[0] for effect in rig.forge.calls.effects]
     rig.cluster.store.edit(Kind.REPOSITORY, SHOP, {"metadata": {"annotations": dict.fromkeys(FREEZE)}})
     await rig.run(item)
     assert rig.stage(item) == "done"

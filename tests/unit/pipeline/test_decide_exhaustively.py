@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from conveyor.api.stages import EDGES, Stage
-from conveyor.api.workitem import Effect, Monitor, StalledReason, WorkItemStatus
+from conveyor.api.workitem import Effect, Monitor, StalledReason, Transition, WorkItemStatus
 from conveyor.pipeline.actions import Action, Admit, Amend, Apply, ReleaseLeases, Settle, StartRun
 from conveyor.pipeline.case import Case, with_status
 from conveyor.pipeline.decide import decide
@@ -90,12 +90,21 @@ def nothing_starts_unasked(case: Case, action: Action) -> str:
     match action:
         case StartRun() | Apply() | Admit() if case.status.stage in (Stage.DONE, Stage.CANCELLED):
             return "acts although the item has ended"
+        case Apply(transition) if _merges_in_a_freeze(case, transition):
+            return "merges although merges are frozen"
         case Apply() if case.status.stalled is not None and case.facts.head_in_base is not True:
             return "applies an effect although Stalled"
         case Settle(status=status):
             return _starts(case, status)
         case _:
             return ""
+
+
+def _merges_in_a_freeze(case: Case, transition: Transition) -> bool:
+    """What the base has already is only marked as merged."""
+    freeze = case.facts.lane.freeze
+    frozen = freeze is not None and freeze.scope == "merge"
+    return frozen and transition.effect == Effect.MERGE and case.facts.head_in_base is not True
 
 
 def _starts(case: Case, status: WorkItemStatus) -> str:

@@ -15,6 +15,7 @@ from tests.unit.pipeline.builders import (
     CHANGE,
     DEVELOPER,
     HEAD,
+    NOW,
     OPEN_LANE,
     PERSON,
     UNKNOWN,
@@ -75,6 +76,7 @@ BEFORE_MERGE: tuple[Row, ...] = (
 )
 
 MERGING = item(Stage.DEPLOY_STAGING, transition=transition(Effect.MERGE))
+FROZEN, FROZEN_ADMISSION = (facts(lane=replace(OPEN_LANE, freeze=FREEZES[scope])) for scope in ("merge", "admission"))
 MERGES: tuple[Row, ...] = (
     ("not on the base yet: it is applied", MERGING, facts(), "Apply Merge"),
     (
@@ -105,6 +107,20 @@ MERGES: tuple[Row, ...] = (
         "merged by a person on another commit ends the intent",
         MERGING,
         facts(pull=merged_pull(head_sha=OTHER)),
+        "Merge ended",
+    ),
+    ("frozen since it was intended it is not sent", MERGING, FROZEN, "Merge goes on"),
+    ("a freeze of admission does not hold it", MERGING, FROZEN_ADMISSION, "Apply Merge"),
+    (
+        "frozen and on the base it is merged",
+        MERGING,
+        replace(FROZEN, head_in_base=True, pull=merged_pull("operator")),
+        "-> deploy",
+    ),
+    (
+        "frozen until its deadline it ends",
+        item(Stage.DEPLOY_STAGING, transition=transition(Effect.MERGE, deadline_time=NOW)),
+        FROZEN,
         "Merge ended",
     ),
     (
