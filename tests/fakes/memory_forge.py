@@ -54,6 +54,10 @@ class MemoryForge(Forge):
         self._move(branch, commit)
         return commit
 
+    def reset(self, branch: str, *, to: str) -> None:
+        """A forced push."""
+        self._move(branch, to)
+
     def report(self, commit: str, state: str, *, context: str = "ci/test") -> None:
         self.commit_statuses.setdefault(commit, []).append(CommitStatus(context, "ci", state, ""))
 

@@ -177,7 +177,7 @@ STALLED: Mapping[str, Explanation] = {
         person=True,
     ),
     StalledReason.MERGED_LATE: Explanation(
-        meaning="a merge that was asked for before landed after the item was sent back",
+        meaning="the commit is on the base branch, and not by a merge that the item has asked for as it stands",
         next_step="nothing: a person decides; the command deploys it, done instead of deploy leaves it as it is",
         command='kubectl workitem override {name} deploy "<why it may go on>"{scope}',
         person=True,

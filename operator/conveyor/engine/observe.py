@@ -115,8 +115,21 @@ class _ForgeReader:
         for want, name, read in steps:
             if want in self._subject.wanted:
                 self._found[name] = await known(read(), "Forge")
+        if self._may_have_been_merged_meanwhile():
+            self._found["pull"] = await self._pull_once_more()
         if self._is_merged_without_intent():
             self._found["own_login"] = await known(self._forge.login(), "Forge")
+
+    def _may_have_been_merged_meanwhile(self) -> bool:
+        """Whether a merge may lie between two reads of this pass: by whom stands in the pull request alone."""
+        pull, in_base = self._found.get("pull"), self._found.get("head_in_base") is True
+        return isinstance(pull, PullRequest) and pull.state == "open" and in_base and self._status.transition is None
+
+    async def _pull_once_more(self) -> Fact[PullRequest | None]:
+        again = await known(self._pull(), "Forge")
+        if isinstance(again, PullRequest) and again.head_sha != self._head:
+            return Unknown("its head moved while it was read")
+        return again
 
     def _is_merged_without_intent(self) -> bool:
         pull, transition = self._found.get("pull"), self._status.transition

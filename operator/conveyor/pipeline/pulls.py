@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, StalledReason, WaitingReason
-from conveyor.pipeline.actions import Action
-from conveyor.pipeline.case import Case, advanced, moved, settle, stall, wait
+from conveyor.pipeline.actions import Action, Settle
+from conveyor.pipeline.case import SOON, Case, advanced, moved, settle, stall, wait
 from conveyor.pipeline.facts import PullRequest, Unknown
 from conveyor.pipeline.merging import merged
 from conveyor.pipeline.superseding import end_first, superseded
@@ -75,7 +75,8 @@ def _renamed(case: Case, pull: PullRequest) -> Action | None:
 def merged_by_somebody(case: Case) -> Action | None:
     """The recorded pull request was merged, and no intent on record did it: the item is done, unless an agent did it.
 
-    A merge of ours whose intent is gone goes on like any other, where the item is still about to be merged.
+    A merge of ours whose intent is gone goes on like any other, where the item is still about to be merged. What is on
+    the base without it is a person's matter: nobody knows who brought it there, nor that it is the work.
     """
     transition = case.status.transition
     if case.stage not in BEFORE_MERGE or case.status.merge_sha or case.status.pull_request is None:
@@ -84,7 +85,7 @@ def merged_by_somebody(case: Case) -> Action | None:
         return None
     pull = _landed(case)
     if pull is None:
-        return None
+        return _on_the_base_without_it(case)
     why = "the pull request was merged by somebody"
     if (first := end_first(case, why)) is not None:
         return first
@@ -103,12 +104,12 @@ def merged_by_somebody(case: Case) -> Action | None:
 def _merged_by_us_or_a_person(case: Case, pull: PullRequest, why: str) -> Action:
     """A request of ours may land when its intent is gone, for a person said `retry`: what it merged is deployed."""
     match case.facts.own_login:
-        case Unknown() as unknown if pull.merged:
+        case Unknown() as unknown:
             text = (
                 f"#{pull.number} was merged by {pull.merged_by}, and it is unknown whether that is us: {unknown.reason}"
             )
             return wait(case, WaitingReason.FORGE, text, after=case.policy.poll_seconds)
-        case str() as login if login and pull.merged and pull.merged_by.lower() == login.lower():
+        case str() as login if login and pull.merged_by.lower() == login.lower():
             return _merged_by_us(case, pull, why)
         case _:
             return _merged_by_a_person(case, pull, why)
@@ -124,20 +125,22 @@ def _merged_by_us(case: Case, pull: PullRequest, why: str) -> Action:
 
 
 def _merged_late(case: Case, pull: PullRequest, why: str) -> Action:
+    text = f"our own late request merged pull request #{pull.number} after the item was sent back"
+    action = _asked_of_a_person(case, pull, text)
+    return replace(action, notes=(*superseded(case, why), *action.notes))
+
+
+def _asked_of_a_person(case: Case, pull: PullRequest, text: str) -> Settle:
     update = {
         "active_run": None,
         "transition": None,
         "approval": None,
-        "merge_sha": pull.merge_sha or pull.head_sha,
+        "merge_sha": (pull.merged and pull.merge_sha) or pull.head_sha,
         "head_sha": pull.head_sha,
     }
     command = f"kubectl workitem override {case.item.metadata.name}"
-    text = (
-        f"our own late request merged pull request #{pull.number} after the item was sent back:"
-        f' `{command} deploy "<why>"` deploys it, `{command} done "<why>"` leaves it'
-    )
-    action = stall(case, StalledReason.MERGED_LATE, text, status=case.status.model_copy(update=update))
-    return replace(action, notes=(*superseded(case, why), *action.notes))
+    ways = f'`{command} deploy "<why>"` deploys it, `{command} done "<why>"` leaves it'
+    return stall(case, StalledReason.MERGED_LATE, f"{text}: {ways}", status=case.status.model_copy(update=update))
 
 
 def _merged_by_a_person(case: Case, pull: PullRequest, why: str) -> Action:
@@ -145,7 +148,7 @@ def _merged_by_a_person(case: Case, pull: PullRequest, why: str) -> Action:
     status = moved(case, case.status, Stage.DONE, cause=cause).model_copy(
         update={
             "active_run": None,
-            "merge_sha": (pull.merged and pull.merge_sha) or pull.head_sha,
+            "merge_sha": pull.merge_sha or pull.head_sha,
             "head_sha": pull.head_sha,
         }
     )
@@ -154,14 +157,31 @@ def _merged_by_a_person(case: Case, pull: PullRequest, why: str) -> Action:
 
 
 def _landed(case: Case) -> PullRequest | None:
-    """The recorded pull request, if it is merged, or if somebody put its head on the base without it."""
+    """The recorded pull request, if it is merged."""
     match case.facts.pull:
         case PullRequest() as pull if not _is_ours(case, pull):
             return None
         case PullRequest() as pull if pull.merged:
             return pull
-        case PullRequest() as pull if pull.head_sha == case.status.head_sha != case.status.base_sha:
-            at_rest = case.status.active_run is None and case.status.transition is None
-            return pull if at_rest and case.facts.head_in_base is True else None
         case _:
             return None
+
+
+def _on_the_base_without_it(case: Case) -> Action | None:
+    """The base has the head, and the pull request is not merged.
+
+    A merge may have been seen half done, and is looked at again. What stays so is no merge that the forge knows of: a
+    push to the base, a merge in which the forge died, or a branch that was set to a commit of the base.
+    """
+    match case.facts.pull:
+        case PullRequest() as pull if pull.head_sha == case.status.head_sha != case.status.base_sha:
+            pass
+        case _:
+            return None
+    at_rest = case.status.active_run is None and case.status.transition is None
+    if not at_rest or case.facts.head_in_base is not True or not _is_ours(case, pull):
+        return None
+    seen = f"{pull.base} has {pull.head_sha[:12]}, and pull request #{pull.number} is {pull.state} and not merged"
+    if case.status.waiting is None or case.status.waiting.message != seen:
+        return wait(case, WaitingReason.MERGE, seen, on=("PullRequest", f"#{pull.number}"), after=SOON)
+    return _asked_of_a_person(case, pull, f"{seen}: see who brought it there")

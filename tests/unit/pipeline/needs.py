@@ -78,8 +78,7 @@ def _merged_by_a_person(case: Case) -> bool:
     pull = case.facts.pull
     if not isinstance(pull, PullRequest) or pull.base != "main":
         return False
-    by_hand = pull.merged and pull.merged_by not in (DEVELOPER, REVIEWER, case.facts.own_login)
-    return by_hand or (case.facts.head_in_base is True and pull.head_sha == HEAD)
+    return pull.merged and pull.merged_by not in (DEVELOPER, REVIEWER, case.facts.own_login)
 
 
 NEEDS: Mapping[tuple[Stage, Stage], Callable[[Case], bool]] = {

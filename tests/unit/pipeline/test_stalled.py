@@ -10,7 +10,7 @@ import pytest
 from conveyor.api.answers import Verdict
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import StalledReason
+from conveyor.api.workitem import StalledReason, Waiting, WaitingReason
 from conveyor.pipeline.case import Facts
 from conveyor.pipeline.stalled import STAY
 from tests.unit.pipeline.builders import (
@@ -152,6 +152,12 @@ def test_a_stalled_item(whole: WorkItem, known: Facts, expected: str) -> None:
     assert decide_row(whole, known) == expected
 
 
+HALF_MERGED = item(
+    Stage.DEPLOY_STAGING,
+    waiting=Waiting(
+        reason=WaitingReason.MERGE, message=f"main has {HEAD[:12]}, and pull request #7 is open and not merged"
+    ),
+)
 SITUATIONS: tuple[Row, ...] = (
     ("a closed pull request", item(Stage.REVIEW), facts(pull=pull(state="closed")), "Stalled PullRequestClosed"),
     ("a branch that is gone", item(Stage.REVIEW), facts(pull=GONE_PULL), "Stalled BranchGone"),
@@ -176,7 +182,15 @@ SITUATIONS: tuple[Row, ...] = (
         facts(pull=merged_pull()),
         "Stalled BaseRenamed",
     ),
-    ("a head that somebody put on the base", item(Stage.DEPLOY_STAGING), facts(head_in_base=True), "-> done"),
+    (
+        "a head on the base, seen for the first time",
+        item(Stage.DEPLOY_STAGING),
+        facts(head_in_base=True),
+        "waits Merge",
+    ),
+    ("a head that stays on the base", HALF_MERGED, facts(head_in_base=True), "Stalled MergedLate"),
+    ("a merge seen half done, by a person", HALF_MERGED, facts(head_in_base=True, pull=merged_pull()), "-> done"),
+    ("a merge seen half done, by us", HALF_MERGED, facts(pull=merged_pull("operator")), "-> deploy"),
     ("a merge in deploy says nothing", item(Stage.DEPLOY), facts(pull=merged_pull()), "intends Production"),
     (
         "a closed ticket",
