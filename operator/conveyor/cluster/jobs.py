@@ -78,6 +78,7 @@ def job_fact(job: JSONObject, pods: Sequence[JSONObject] | None) -> JobFact:
         message=_message(spec, pod) if state == JobState.ENDED else None,
         disrupted=cause.disrupted,
         finished=end.time if end is not None else None,
+        pod_gone=state == JobState.ENDED and pods is not None and end is not None and end.complete and _is_mute(pods),
         suspended=_suspended(job),
         unstarted="startTime" not in status,
         pods_at_work=any(_at_work(each) for each in pods or ()),
@@ -224,6 +225,11 @@ def _container_states(pod: JSONObject) -> Iterator[tuple[str, JSONObject]]:
     status = pod.get("status", {})
     for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         yield entry["name"], entry.get("state") or {}
+
+
+def _is_mute(pods: Sequence[JSONObject]) -> bool:
+    """Whether none is left of the pods that did the work: its node was removed, or PodGC took it."""
+    return not any(pod.get("status", {}).get("phase") == "Succeeded" for pod in pods)
 
 
 def _condition(status: JSONObject, kind: str, *, value: str = "True") -> JSONObject | None:

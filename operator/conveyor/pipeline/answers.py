@@ -31,7 +31,9 @@ class EffectEnding:
     image: str = ""
     revision: str = ""
     disrupted: bool = False
-    """It failed, and not by its own doing."""
+    """It failed, or nobody can tell what it came to, and not by its own doing."""
+    untold: bool = False
+    """It came to its end, and its word is lost."""
 
 
 def infrastructure(why: str) -> Ending:
@@ -63,12 +65,15 @@ def read_run_answer(job: JobFact, *, uid: str, run: str, token: str, seconds: in
 
 
 def read_effect_answer(job: JobFact) -> EffectEnding:
-    """An effect Job's end: exit 0 without a message passes, a message has to say pass."""
+    """An effect Job's end: exit 0 without a message passes, a message has to say pass, and a lost pod says nothing."""
     answer = _parse(job.message) if job.message is not None and job.message.strip() else None
     if not job.complete:
         why = job.reason or "the Job failed"
         said = answer.summary if isinstance(answer, TerminationMessage) else ""
         return EffectEnding(passed=False, summary=f"{why}: {said}" if said else why, disrupted=job.disrupted)
+    if job.pod_gone:
+        lost = "it ended with exit 0, and its pod is gone with what it said"
+        return EffectEnding(passed=False, summary=lost, disrupted=True, untold=True)
     match answer:
         case None:
             return EffectEnding(passed=True, summary="exit 0")

@@ -104,7 +104,7 @@ def _waited_for(orphan: Orphan, transition: Transition) -> Settle | LetGo:
             return Settle(orphan.status, after=60.0)
         case JobFact(state=JobState.MISSING) if transition.job is not None and transition.job.uid is None:
             return _not_done(orphan, transition)
-        case JobFact(state=JobState.ENDED) as job:
+        case JobFact(state=JobState.ENDED, pod_gone=False) as job:
             end = "passed" if job.complete else f"failed ({job.reason})"
             return _let_go(orphan, f"{transition.effect.value} {end}, and its Repository is gone")
         case Unknown() if transition.job is not None:

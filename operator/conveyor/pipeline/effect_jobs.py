@@ -24,6 +24,7 @@ from conveyor.pipeline.job_gates import built_image, with_word, without_words
 from conveyor.pipeline.job_kinds import JOB_KINDS
 from conveyor.pipeline.monitoring import watched
 from conveyor.pipeline.rolling_back import roll_back, rolled_back
+from conveyor.pipeline.superseding import NEVER_SUPERSEDED
 from conveyor.pipeline.words import head_sha
 
 _IMAGE = re.compile(r"(?P<repository>[^\s@]+)@sha256:[0-9a-f]{64}")
@@ -56,12 +57,19 @@ def _followed(case: Case, transition: Transition, job: JobFact) -> Action:
         )
         return _at_work(case, seen, job, after=0.0)
     if job.state == JobState.ENDED:
-        return ENDINGS[transition.effect](case, transition, read_effect_answer(job))
+        return _ended(case, transition, read_effect_answer(job))
     if job.unstarted and job.suspended:
         return _let_begin(case, transition, job)
     if case.now >= transition.deadline_time + timedelta(seconds=UNREAD_SECONDS):
         return parked(case, transition)
     return _at_work(case, transition.model_copy(update={"phase": "Prepared"}), job, after=60.0)
+
+
+def _ended(case: Case, transition: Transition, ending: EffectEnding) -> Action:
+    """A deploy or a rollback that nobody can tell about is a person's matter: it is never begun again unasked."""
+    if ending.untold and transition.effect in NEVER_SUPERSEDED:
+        return parked(case, transition)
+    return ENDINGS[transition.effect](case, transition, ending)
 
 
 def _let_begin(case: Case, transition: Transition, job: JobFact) -> Action:

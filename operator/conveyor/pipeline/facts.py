@@ -186,6 +186,8 @@ class JobFact:
     """Held back from its start, or stopped after it: no pod of it is at work, or soon none."""
     unstarted: bool = False
     """It has never been let begin, so that no pod of it has been."""
+    pod_gone: bool = False
+    """It is complete, and no pod is left that could say what it came to: exit 0 may have come with the word fail."""
     pods_at_work: bool = False
     """Whether a pod of it was found that has not ended."""
     has_ttl: bool = False

@@ -42,7 +42,8 @@ def effect_job_is_gone(case: Situation) -> bool:
 def effect_is_over(case: Case, transition: Transition) -> bool:
     """Whether no Job of the intent is left that works, or may begin by a request that is still on its way.
 
-    One that has ended is left too: what it came to counts. One that was deleted is given no pod any more.
+    One that has ended is left too: what it came to counts, unless nobody can tell that any more. One that was deleted
+    is given no pod any more.
     """
     recorded = transition.job
     if recorded is None:
@@ -54,6 +55,8 @@ def effect_is_over(case: Case, transition: Transition) -> bool:
             return False
         case job if job.item_uid != case.item.metadata.uid or recorded.uid not in (None, job.uid):
             return True
+        case JobFact(state=JobState.ENDED) as job:
+            return job.pod_gone
         case job:
             return job.state == JobState.DELETING and (job.unstarted or not job.pods_at_work)
 

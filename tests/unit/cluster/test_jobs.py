@@ -236,6 +236,21 @@ def test_message_of_a_job_at_work_is_not_told() -> None:
     assert job_fact(job({"active": 1}), [early]).message is None
 
 
+MUTE: list[tuple[str, Object, list[Object] | None, bool]] = [
+    ("its pod is there", COMPLETE, [pod(phase="Succeeded", main={"publish": exited(0)})], False),
+    ("its pod is gone", COMPLETE, [], True),
+    ("only a pod that failed before is left", COMPLETE, [pod()], True),
+    ("its pods were not read", COMPLETE, None, False),
+    ("it is at work", {"active": 1}, [], False),
+    ("it failed", failed(), [], False),
+]
+
+
+@pytest.mark.parametrize(("status", "pods", "gone"), [row[1:] for row in MUTE], ids=[row[0] for row in MUTE])
+def test_word_of_a_complete_job_is_lost_with_its_pod(status: Object, pods: list[Object] | None, *, gone: bool) -> None:
+    assert job_fact(job(status), pods).pod_gone is gone
+
+
 def test_pods_that_were_not_read_say_nothing_about_the_end() -> None:
     fact = job_fact(job(failed()), None)
     assert (fact.state, fact.reason, fact.message, fact.disrupted) == (
@@ -249,7 +264,7 @@ def test_pods_that_were_not_read_say_nothing_about_the_end() -> None:
 def test_fact_carries_identity_time_and_what_holds_the_job() -> None:
     kept = job(COMPLETE | {"startTime": AT}, finalizers=["conveyor.dev/result"])
     kept["spec"]["ttlSecondsAfterFinished"] = 0
-    assert job_fact(kept, []) == JobFact(
+    assert job_fact(kept, [pod(phase="Succeeded")]) == JobFact(
         JobState.ENDED,
         uid="job-uid",
         item_uid="item-uid",

@@ -76,6 +76,7 @@ VALUES: Mapping[Want, tuple[Any, ...]] = {
         job(),
         job(complete=False, reason="BackoffLimitExceeded"),
         job(complete=False, reason="NodeLost", disrupted=True),
+        job(pod_gone=True),
         job(message=BUILT),
         job(message='{"conveyor": 1, "verdict": "fail"}'),
         job(item_uid="another"),

@@ -107,6 +107,7 @@ def test_a_run_that_kept_no_time(verdict: Verdict, *, disrupted: bool) -> None:
 EFFECTS: tuple[tuple[str, dict[str, Any], bool], ...] = (
     ("exit 0 without a message", {}, True),
     ("exit 0 with an empty message", {"message": "\n"}, True),
+    ("exit 0 of a pod that is gone with its word", {"pod_gone": True}, False),
     ("exit 0 with the word pass", {"message": '{"conveyor": 1, "verdict": "pass"}'}, True),
     ("exit 0 with the word fail", {"message": '{"conveyor": 1, "verdict": "fail"}'}, False),
     ("exit 0 with the word retry", {"message": '{"conveyor": 1, "verdict": "retry"}'}, False),

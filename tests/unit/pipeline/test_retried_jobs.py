@@ -19,6 +19,7 @@ OVER: list[tuple[str, Fact[JobFact], bool]] = [
     ("at work", job(JobState.ACTIVE), False),
     ("suspended after it began", replace(HELD, unstarted=False), False),
     ("at its end", job(), False),
+    ("at its end, and its pod is gone with its word", job(pod_gone=True), True),
     ("deleted before it began", replace(DELETED, unstarted=True), True),
     ("deleted, with no pod left", DELETED, True),
     ("deleted, and a pod works on", replace(DELETED, pods_at_work=True), False),

@@ -1,0 +1,88 @@
+"""Jobs that no story foresees: whose pods are taken away, that the cluster refuses, that a person deletes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from conveyor.cluster.protocol import JSONObject, Key, Kind
+from tests.fakes.memory_store import JOBS
+from tests.unit.engine.rig import SHOP, Rig
+from tests.unit.engine.starts import BEFORE, POD
+
+GATES = {"approval": {"analysis": "Auto", "deploy": "Auto"}, "image": {"enabled": True, "template": POD}}
+DEPLOY = {"template": POD, "rollbackTemplate": POD, "onFailure": "Hold"}
+
+
+def begin(*, keeps: str = "", **spec: JSONObject) -> tuple[Rig, Key]:
+    """`keeps`: the effect whose Jobs do not end by themselves."""
+    rig = Rig()
+    whole: dict[str, Any] = {"gates": GATES, "deploy": DEPLOY} | spec
+    rig.repository(**whole)
+    rig.cluster.store.set_status(Kind.REPOSITORY, SHOP, {"production": BEFORE})
+    rig.crew.keeps = frozenset({keeps})
+    return rig, rig.item()
+
+
+def jobs(rig: Rig, effect: str) -> list[Key]:
+    """Those that are there."""
+    return [key for key in rig.cluster.store.keys(JOBS) if effect.lower() in key.name]
+
+
+async def at_work(rig: Rig, effect: str) -> Key:
+    """The Job of that effect, once it is let begin."""
+
+    def begun() -> bool:
+        return any(rig.cluster.store.objects[JOBS, key]["status"].get("active") for key in jobs(rig, effect))
+
+    await rig.run_until(begun)
+    return jobs(rig, effect)[-1]
+
+
+def ask(rig: Rig, item: Key, verb: str, text: str = "") -> None:
+    value = f"{verb}{rig.cluster.store.version} by=anna {text}"
+    rig.cluster.store.edit(Kind.WORKITEM, item, {"metadata": {"annotations": {f"request.conveyor.dev/{verb}": value}}})
+
+
+def stalled(rig: Rig, item: Key) -> str:
+    return rig.condition(item, "Stalled", Kind.WORKITEM)[1]
+
+
+# --- its pod is gone, and what it said with it
+
+
+def lose_pod(rig: Rig, job: Key, **answer: str) -> None:
+    """It ends with exit 0 and this answer; its node is removed before anybody reads it."""
+    rig.cluster.end_job(job, message=json.dumps({"conveyor": 1} | answer))
+    rig.cluster.store.pods[job] = []
+
+
+@pytest.mark.parametrize("effect", ["Production", "Rollback"])
+async def test_deploy_whose_word_is_lost_is_a_persons_matter(effect: str) -> None:
+    rig, item = begin(keeps=effect)
+    rig.crew.exits["Production"] = [1] if effect == "Rollback" else []
+    lose_pod(rig, await at_work(rig, effect), verdict="fail", summary="smoke tests are red")
+    await rig.run(item, until=3600)
+    assert (rig.stage(item), stalled(rig, item)) == ("deploy", "EffectUnknown")
+    assert len([job for job in rig.jobs if effect.lower() in job]) == 1
+
+
+async def test_retry_of_a_deploy_whose_word_is_lost_deploys_by_another_job() -> None:
+    rig, item = begin(keeps="Production")
+    lost = await at_work(rig, "Production")
+    lose_pod(rig, lost, verdict="fail")
+    await rig.run(item, until=3600)
+    rig.crew.keeps = frozenset()
+    ask(rig, item, "retry")
+    await rig.run(item, until=3600)
+    assert (rig.stage(item), len([job for job in rig.jobs if "production" in job])) == ("done", 2)
+    assert not rig.cluster.store.object(JOBS, lost)["metadata"].get("finalizers")
+
+
+async def test_image_whose_word_is_lost_is_built_again_and_charged_to_nobodys_work() -> None:
+    rig, item = begin(keeps="Image")
+    lose_pod(rig, await at_work(rig, "Image"), verdict="pass", image="r.test/cart@sha256:" + "1" * 64)
+    rig.crew.keeps = frozenset()
+    await rig.run(item, until=3600)
+    assert (rig.stage(item), len([job for job in rig.jobs if "image" in job])) == ("done", 2)
+    assert [charge["cause"] for charge in rig.status(item)["attempts"]] == ["Infrastructure"]
