@@ -19,7 +19,16 @@ from conveyor.pipeline.budgets import charged, exhausted
 from conveyor.pipeline.case import Case, settle, stall, unstalled, wait, with_status
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
 from conveyor.pipeline.freezes import freeze_of
-from conveyor.pipeline.intents import UNREAD_SECONDS, Target, arrived, intended, looked_at_again, parked, unread
+from conveyor.pipeline.intents import (
+    UNREAD_SECONDS,
+    Target,
+    arrived,
+    intended,
+    looked_at_again,
+    parked,
+    unread,
+    was_refused,
+)
 from conveyor.pipeline.job_gates import built_image, with_word, without_words
 from conveyor.pipeline.job_kinds import JOB_KINDS
 from conveyor.pipeline.monitoring import watched
@@ -27,6 +36,8 @@ from conveyor.pipeline.rolling_back import roll_back, rolled_back
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED
 from conveyor.pipeline.words import head_sha
 
+REFUSED_SECONDS = 30.0
+"""After which a Job that was refused is tried again: a quota may have room by then."""
 _IMAGE = re.compile(r"(?P<repository>[^\s@]+)@sha256:[0-9a-f]{64}")
 
 
@@ -76,7 +87,8 @@ def _let_begin(case: Case, transition: Transition, job: JobFact) -> Action:
     """Its time counts from here. One that somebody deletes before is never given a pod: a person's matter."""
     if job.state == JobState.DELETING:
         return parked(case, transition)
-    if transition.phase == "Unknown" or case.now >= transition.deadline_time:
+    late = transition.phase == "Unknown" or case.now >= transition.deadline_time
+    if late and not case.facts.refusal:
         return _prepared_again(case, transition)
     return _apply(case, transition)
 
@@ -97,14 +109,22 @@ def _at_work(case: Case, transition: Transition, job: JobFact, *, after: float) 
 
 
 def _apply(case: Case, transition: Transition) -> Action:
-    """However late: a Job that is not there has never begun, and one that is suspended begins once."""
+    """However late: a Job that is not there has never begun, and one that is suspended begins once.
+
+    A refusal is waited out while there is time for another try.
+    """
     if case.facts.refusal:
         text = f"the {JOB_KINDS[transition.effect].what} is refused: {case.facts.refusal}"
-        return wait(case, WaitingReason.DEPLOY, text, on=("Repository", case.repository.name), after=30.0)
+        if case.now + timedelta(seconds=REFUSED_SECONDS) >= transition.deadline_time:
+            return parked(case, transition, refused=text)
+        return wait(case, WaitingReason.DEPLOY, text, on=("Repository", case.repository.name), after=REFUSED_SECONDS)
     return Apply(transition)
 
 
 def _prepared_again(case: Case, transition: Transition) -> Action:
+    """What has not begun goes on by itself, unless it was refused all the time that it had."""
+    if was_refused(case):
+        return settle(case, case.status)
     again = case.status.model_copy(update={"transition": looked_at_again(case, transition), "waiting": None})
     return settle(case, unstalled(case, again), after=0.0)
 

@@ -38,6 +38,8 @@ UNREAD_SECONDS = 600
 """How long past the deadline an intent waits for what cannot be read."""
 
 
+REFUSED = "refused until its time was over"
+"""How people, and the next pass, are told of an intent that is parked for this."""
 STARTED_OVER = "work starts over on a new branch"
 
 
@@ -118,13 +120,24 @@ def adopted(case: Case, transition: Transition) -> Settle:
     return settle(case, status, after=0.0, notes=(note,))
 
 
-def parked(case: Case, transition: Transition) -> Action:
+def parked(case: Case, transition: Transition, *, refused: str = "") -> Action:
+    """A person's matter from now on. `refused`: what the other side said no to, to the last."""
     unknown = case.status.model_copy(update={"transition": transition.model_copy(update={"phase": "Unknown"})})
     text = (
         f"nobody can tell whether {transition.effect.value} {transition.id} happened: look at the forge or the Job, "
         "then resume to look again, or retry if it was not applied"
     )
+    if refused:
+        text = f"{REFUSED}: {refused[:600]}; mend that, then resume tries it again"
     return stall(case, StalledReason.EFFECT_UNKNOWN, text, status=unknown, after=60.0)
+
+
+def was_refused(case: Case) -> bool:
+    """Whether the intent is parked because it was refused: it is not tried again unasked."""
+    if case.status.stalled != StalledReason.EFFECT_UNKNOWN:
+        return False
+    stalled = next((entry for entry in case.status.conditions if entry.type == "Stalled"), None)
+    return stalled is not None and stalled.message.startswith(REFUSED)
 
 
 def time_limit(case: Case, effect: Effect) -> int:

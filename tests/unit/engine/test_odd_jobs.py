@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from conveyor.cluster.protocol import JSONObject, Key, Kind
+from conveyor.cluster.protocol import JSONObject, Key, Kind, Rejected
 from tests.fakes.memory_store import JOBS
 from tests.unit.engine.rig import SHOP, Rig
 from tests.unit.engine.starts import BEFORE, POD
@@ -86,3 +86,49 @@ async def test_image_whose_word_is_lost_is_built_again_and_charged_to_nobodys_wo
     await rig.run(item, until=3600)
     assert (rig.stage(item), len([job for job in rig.jobs if "image" in job])) == ("done", 2)
     assert [charge["cause"] for charge in rig.status(item)["attempts"]] == ["Infrastructure"]
+
+
+# --- it is refused: its template is gone, a quota is full, an admission webhook says no
+
+
+def refuse(rig: Rig, verb: str) -> None:
+    async def refused(*_: object, **__: object) -> Rejected:
+        return Rejected('exceeded quota: "team"')
+
+    setattr(rig.cluster, verb, refused)
+
+
+@pytest.mark.parametrize("verb", ["create_job", "start_job"])
+@pytest.mark.parametrize("effect", ["Production", "Rollback", "Image"])
+async def test_job_that_is_refused_to_the_last_is_a_persons_matter(effect: str, verb: str) -> None:
+    rig, item = begin()
+    rig.crew.exits["Production"] = [1]
+    await rig.run_until(lambda: rig.status(item).get("transition", {}).get("effect") == effect)
+    refuse(rig, verb)
+    await rig.run(item, until=4 * 3600)
+    status, reason, message = rig.condition(item, "Stalled", Kind.WORKITEM)
+    assert (status, reason, "exceeded quota" in message) == ("True", "EffectUnknown", True)
+    before = rig.writes
+    await rig.run(item, until=3600)
+    assert (rig.writes, stalled(rig, item)) == (before, "EffectUnknown")
+
+
+async def test_deploy_that_was_refused_goes_on_once_a_person_says_resume() -> None:
+    rig, item = begin()
+    await rig.run_until(lambda: rig.status(item).get("transition", {}).get("effect") == "Production")
+    refuse(rig, "create_job")
+    await rig.run(item, until=4 * 3600)
+    delattr(rig.cluster, "create_job")
+    ask(rig, item, "resume")
+    await rig.run(item, until=3600)
+    assert (rig.stage(item), len([job for job in rig.jobs if "production" in job])) == ("done", 1)
+
+
+async def test_override_ends_a_deploy_that_was_refused() -> None:
+    rig, item = begin()
+    await rig.run_until(lambda: rig.status(item).get("transition", {}).get("effect") == "Production")
+    refuse(rig, "create_job")
+    await rig.run(item, until=4 * 3600)
+    ask(rig, item, "override", "deploy>done by hand")
+    await rig.run(item, until=600)
+    assert rig.stage(item) == "done"

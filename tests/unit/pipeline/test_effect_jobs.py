@@ -11,7 +11,7 @@ import pytest
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.workitem import Cause, Effect, StalledReason, WorkItemStatus
 from conveyor.pipeline.case import Facts
-from conveyor.pipeline.facts import JobState
+from conveyor.pipeline.facts import JobFact, JobState
 from conveyor.pipeline.job_kinds import IMAGE_SECONDS, JOB_KINDS
 from tests.unit.pipeline.builders import (
     CHANGE,
@@ -123,6 +123,19 @@ def test_job_nobody_hears_of_long_after_its_time_is_parked(effect: Effect) -> No
 @EACH
 def test_late_pass_still_creates_a_job_that_never_was(effect: Effect) -> None:
     assert row(at_work(effect, uid=None), facts(), hours=2) == f"Apply {effect.value}"
+
+
+@EACH
+@pytest.mark.parametrize("found", [None, HELD], ids=["not there", "suspended"])
+def test_job_that_is_refused_all_its_time_is_parked_and_not_tried_again_unasked(
+    effect: Effect, found: JobFact | None
+) -> None:
+    whole = at_work(effect, uid=None if found is None else "job-uid")
+    known = facts() if found is None else facts(effect_job=found)
+    action = settled(whole, replace(known, refusal="quota"), of=WANTED, now=NOW + timedelta(hours=2))
+    assert action.status.stalled == StalledReason.EFFECT_UNKNOWN
+    parked = whole.model_copy(update={"status": action.status})
+    assert settled(parked, known, of=WANTED, now=NOW + timedelta(hours=3)).status == action.status
 
 
 @EACH
