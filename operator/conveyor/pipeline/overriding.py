@@ -20,7 +20,7 @@ from conveyor.pipeline.facts import PullRequest
 from conveyor.pipeline.intents import Target, intended
 from conveyor.pipeline.runs import claimed
 from conveyor.pipeline.starting_over import started_over
-from conveyor.pipeline.superseding import NEVER_SUPERSEDED, effect_job_is_gone, end_first, superseded
+from conveyor.pipeline.superseding import NEVER_SUPERSEDED, effect_is_over, effect_job_is_gone, end_first, superseded
 
 _MOVE = re.compile(r"(?P<start>[a-z-]+)\s*>\s*(?P<end>[a-z-]+)(?:\s+(?P<reason>\S.*))?", re.DOTALL)
 USAGE = "say <from>><to> <reason>, such as testing>done merged by hand"
@@ -89,7 +89,7 @@ def _still_at_work(case: Case, transition: Transition) -> str | None:
     effect = transition.effect.value
     if transition.phase != "Unknown":
         return f"{effect} is under way: it ends, or is parked for a person; ask again then"
-    if transition.job is not None and not effect_job_is_gone(case):
+    if transition.job is not None and not (effect_job_is_gone(case) or effect_is_over(case, transition)):
         return (
             f"{effect}: Job {transition.job.name} may still be at work: wait for its end or delete it, then ask again"
         )

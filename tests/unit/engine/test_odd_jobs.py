@@ -132,3 +132,23 @@ async def test_override_ends_a_deploy_that_was_refused() -> None:
     ask(rig, item, "override", "deploy>done by hand")
     await rig.run(item, until=600)
     assert rig.stage(item) == "done"
+
+
+# --- a person deletes it: our finalizer holds it, so that it is never gone
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before it began", "at work"])
+async def test_override_follows_the_deletion_of_a_deploy_as_it_was_told(begun: bool) -> None:
+    rig, item = begin(keeps="Production")
+    if begun:
+        job = await at_work(rig, "Production")
+    else:
+        await rig.run_until(lambda: bool(jobs(rig, "production")))
+        [job] = jobs(rig, "production")
+    rig.cluster.store.delete(JOBS, job)
+    rig.cluster.store.pods[job] = []
+    await rig.run(item, until=3 * 3600)
+    assert stalled(rig, item) == "EffectUnknown"
+    ask(rig, item, "override", "deploy>done it is live")
+    await rig.run(item, until=600)
+    assert (rig.stage(item), jobs(rig, "production")) == ("done", [])
