@@ -33,14 +33,18 @@ def _word_of_job(case: Case, effect: Effect) -> Word:
 
 
 def with_word(case: Case, transition: Transition, *, passed: bool, reason: str) -> WorkItemStatus:
-    """The status with what a Job has said of the commit that it was given."""
-    name = JOB_KINDS[transition.effect].gate
+    """The status with what a Job has said of the commit that it was given.
+
+    Its own words stand behind ours, or it could say one that decisions go by, such as NotConfigured.
+    """
+    kind = JOB_KINDS[transition.effect]
+    name = kind.gate
     gate = Gate(
         name=name,
         passed=passed,
         head_sha=transition.precondition.head_sha,
         change_id=transition.precondition.change_id,
-        reason=reason[:256],
+        reason=(f"the {kind.what} passed: {reason}" if passed else reason)[:256],
         checked_time=case.now,
     )
     rest = [entry for entry in case.status.gates if entry.name != name]

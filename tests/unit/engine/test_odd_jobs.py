@@ -152,3 +152,14 @@ async def test_override_follows_the_deletion_of_a_deploy_as_it_was_told(begun: b
     ask(rig, item, "override", "deploy>done it is live")
     await rig.run(item, until=600)
     assert (rig.stage(item), jobs(rig, "production")) == ("done", [])
+
+
+# --- it says more than it should
+
+
+async def test_staging_that_says_not_configured_is_a_word_all_the_same() -> None:
+    rig, item = begin(keeps="Staging", staging={"template": POD})
+    said = json.dumps({"conveyor": 1, "verdict": "pass", "summary": "NotConfigured"})
+    rig.cluster.end_job(await at_work(rig, "Staging"), message=said)
+    await rig.run(item, until=3600)
+    assert (rig.stage(item), len([job for job in rig.jobs if "staging" in job])) == ("done", 1)
