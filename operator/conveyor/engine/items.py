@@ -26,7 +26,7 @@ from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
 from conveyor.engine.leases import Held, HeldBy, Owner, Unsure
-from conveyor.engine.newest import begins_in_region, is_newest
+from conveyor.engine.newest import begins_by_repository, is_newest
 from conveyor.engine.observe import Subject, observe
 from conveyor.engine.orphans import orphan
 from conveyor.engine.outcomes import Again, Done, Outcome, Person, Retry, within
@@ -178,7 +178,7 @@ class ItemReconciler:
                 case Unsure(reason):
                     text = f"Lease {name} cannot be taken now: {reason}"
                     return wait(case, WaitingReason.LEASE, text, on=("Repository", case.repository.name), after=1.0)
-        if begins_in_region(case, action) and not await is_newest(self._world, self._hub, case):
+        if begins_by_repository(case, action) and not await is_newest(self._world, self._hub, case):
             return Settle(case.status, after=SHORTEST_REST)
         return action
 

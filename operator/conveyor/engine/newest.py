@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository
+from conveyor.api.workitem import Effect
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.hub import Hub
 from conveyor.engine.outcomes import Again, Outcome, Retry
@@ -13,11 +14,16 @@ from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.leases import REGION
 
+_BY_RECORD = frozenset({Effect.PRODUCTION, Effect.ROLLBACK})
+"""What is begun by what the Repository says is deployed."""
 
-def begins_in_region(case: Case, action: Action) -> bool:
-    """Whether it records an intent between rebase and merge, out of no other one."""
-    intent = action.status.transition if isinstance(action, Settle) else None
-    return case.status.transition is None and intent is not None and intent.effect in REGION
+
+def begins_by_repository(case: Case, action: Action) -> bool:
+    """Whether it records an intent between rebase and merge, out of no other one; or any to deploy or to go back."""
+    old, new = case.status.transition, action.status.transition if isinstance(action, Settle) else None
+    if new is None or (old is not None and old.id == new.id):
+        return False
+    return new.effect in _BY_RECORD or (old is None and new.effect in REGION)
 
 
 async def is_newest(world: World, hub: Hub, case: Case) -> bool:

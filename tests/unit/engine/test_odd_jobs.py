@@ -14,9 +14,9 @@ GATES = {"approval": {"analysis": "Auto", "deploy": "Auto"}, "image": {"enabled"
 DEPLOY = {"template": POD, "rollbackTemplate": POD, "onFailure": "Hold"}
 
 
-def begin(*, keeps: str = "", **spec: JSONObject) -> tuple[Rig, Key]:
+def begin(*, keeps: str = "", freeze: bool = True, **spec: JSONObject) -> tuple[Rig, Key]:
     """`keeps`: the effect whose Jobs do not end by themselves."""
-    rig = Rig()
+    rig = Rig(freeze=freeze)
     whole: dict[str, Any] = {"gates": GATES, "deploy": DEPLOY} | spec
     rig.repository(**whole)
     rig.cluster.store.set_status(Kind.REPOSITORY, SHOP, {"production": BEFORE})
@@ -163,3 +163,26 @@ async def test_staging_that_says_not_configured_is_a_word_all_the_same() -> None
     rig.cluster.end_job(await at_work(rig, "Staging"), message=said)
     await rig.run(item, until=3600)
     assert (rig.stage(item), len([job for job in rig.jobs if "staging" in job])) == ("done", 1)
+
+
+# --- what is deployed is another thing than an old cache says
+
+
+async def test_rollback_goes_back_to_what_the_api_server_says_is_deployed() -> None:
+    rig, item = begin(freeze=False)
+    rig.crew.exits["Production"] = [1]
+    await rig.run_until(lambda: rig.status(item).get("transition", {}).get("effect") == "Production")
+    assert rig.process is not None
+    seen = rig.process.seen
+
+    def without_repositories(kind: str, event: str, obj: JSONObject) -> None:
+        if kind != Kind.REPOSITORY:
+            seen(kind, event, obj)
+
+    rig.process.seen = without_repositories  # type: ignore[method-assign]  # its watch stands still
+    newer = {"image": "registry.test/cart@sha256:" + "7" * 64, "sha": "7" * 40, "item": "other"}
+    rig.cluster.store.set_status(Kind.REPOSITORY, SHOP, {"production": newer})
+    await rig.run(item, until=3000)
+    [rollback] = jobs(rig, "rollback")
+    variables = rig.cluster.store.object(JOBS, rollback)["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "CONVEYOR_PREVIOUS_IMAGE", "value": newer["image"]} in variables
