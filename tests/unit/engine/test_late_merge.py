@@ -1,5 +1,7 @@
 """A merge that lands when its intent is gone, for a person said `retry` of what nobody could tell."""
 
+from dataclasses import replace
+
 import pytest
 
 from conveyor.cluster.protocol import Key, Kind
@@ -47,14 +49,19 @@ async def test_it_is_deployed_though_another_intent_is_on_record_by_then() -> No
     assert len([name for name in rig.jobs if "production" in name]) == 1
 
 
-async def sent_back() -> tuple[Rig, Key]:
-    """A person sent it back to development after the retry, and then the merge that was asked for before landed."""
+async def at_work_again() -> tuple[Rig, Key]:
+    """A person sent it back to development after the retry, and its developer is at work."""
     rig, item = await retried()
-    head = rig.status(item)["headSHA"]
     rig.crew.keeps = frozenset({"developer"})
     ask(rig, item, "rework", "not yet")
     await rig.run_until(lambda: rig.stage(item) == "development" and jobs_at_work(rig) != [])
-    await rig.forge.merge(rig.status(item)["pullRequest"]["number"], head=head)
+    return rig, item
+
+
+async def sent_back() -> tuple[Rig, Key]:
+    """Then the merge that was asked for before landed."""
+    rig, item = await at_work_again()
+    await rig.forge.merge(rig.status(item)["pullRequest"]["number"], head=rig.status(item)["headSHA"])
     ask(rig, item, "refresh")  # as the forge's webhook has it looked at
     await rig.run(until=600)
     rig.crew.keeps = frozenset()
@@ -77,6 +84,27 @@ async def test_after_the_item_was_sent_back_its_run_ends_and_a_person_is_asked()
         [],
         [],
     )
+
+
+@pytest.mark.parametrize(
+    ("merged_by", "stage", "stalled"),
+    [("operator", "development", ("True", "MergedLate")), ("ann", "done", ("False", "Progressing"))],
+    ids=["by our late request", "by a person"],
+)
+async def test_without_any_webhook_a_merge_behind_a_run_is_noticed_when_the_run_ends(
+    merged_by: str, stage: str, stalled: tuple[str, str]
+) -> None:
+    rig, item = await at_work_again()
+    number = rig.status(item)["pullRequest"]["number"]
+    await rig.forge.merge(number, head=rig.status(item)["headSHA"])
+    rig.forge.pulls[number] = replace(rig.forge.pulls[number], merged_by=merged_by)
+    await rig.run(until=600)
+    assert jobs_at_work(rig) != []
+    rig.crew.keeps = frozenset()
+    runs = len(rig.jobs)
+    await rig.run(until=600)
+    assert (rig.stage(item), rig.condition(item, "Stalled", Kind.WORKITEM)[:2]) == (stage, stalled)
+    assert (len(rig.jobs), jobs_at_work(rig)) == (runs, [])
 
 
 @pytest.mark.parametrize(("stage", "deploys"), [("deploy", 1), ("done", 0)])
