@@ -32,7 +32,8 @@ def broken_glass(case: Case, action: Action) -> str:
         "out of what is done for good": for_good and intent is not None and intent.phase != "Unknown",
         "with a Job at work": intent is not None
         and intent.job is not None
-        and may_work(case.item, case.facts.effect_job),
+        and may_work(case.item, case.facts.effect_job)
+        and not (for_good and _is_deleted(case.facts.effect_job)),
         "with one left on record": action.status.active_run is not None and action.status.active_run == run,
     }
     return ", ".join(what for what, is_so in wrong.items() if is_so)
@@ -44,3 +45,10 @@ def may_work(whole: WorkItem, job: Fact[JobFact]) -> bool:
         return True
     foreign = bool(job.uid) and job.item_uid != whole.metadata.uid
     return job.state in (JobState.ACTIVE, JobState.DELETING) and not foreign
+
+
+def _is_deleted(job: Fact[JobFact]) -> bool:
+    """Whether somebody deleted it, our finalizer holds it, and no pod of it works or will be."""
+    if not isinstance(job, JobFact) or not job.uid:
+        return False
+    return job.state == JobState.DELETING and (job.unstarted or not job.pods_at_work)
