@@ -111,6 +111,7 @@ class _ForgeReader:
             (Want.REVIEWS, "reviews", self._reviews),
             (Want.HEAD_IN_BASE, "head_in_base", self._head_in_base),
             (Want.BASE_IN_HEAD, "base_in_head", self._base_in_head),
+            (Want.MERGE_IN_PRODUCTION, "merge_in_production", self._merge_in_production),
         )
         for want, name, read in steps:
             if want in self._subject.wanted:
@@ -201,3 +202,13 @@ class _ForgeReader:
         if not isinstance(base, str):
             raise NotFound("the base is not known")
         return await self._forge.contains(self._needed_head(), base)
+
+    async def _merge_in_production(self) -> bool:
+        """A commit that the forge does not have was never merged there, so that it is no later one."""
+        production = self._subject.repository.status.production
+        if production is None:
+            raise NotFound("nothing is deployed")
+        try:
+            return await self._forge.contains(production.sha, self._status.merge_sha or "")
+        except NotFound:
+            return False

@@ -64,6 +64,8 @@ class Facts:
     """
     base_in_head: Fact[bool] = NOT_READ
     """Whether the head contains the base's newest commit, so that it can be fast-forwarded to."""
+    merge_in_production: Fact[bool] = NOT_READ
+    """Whether the commit on record as deployed contains the one that we merged."""
     lane: Lane = field(default_factory=Lane)
     states: Fact[StateMap] = NOT_READ
     probes: tuple[ProbeFact, ...] | None = None

@@ -15,6 +15,7 @@ from conveyor.pipeline.gates import MOVED_AGAIN, evaluate, first_open, recorded
 from conveyor.pipeline.intents import Target, intended
 from conveyor.pipeline.merging import merge_freeze
 from conveyor.pipeline.monitoring import watched
+from conveyor.pipeline.overtaken import overtaken
 from conveyor.pipeline.progress import (
     back_to_review,
     held_at,
@@ -119,5 +120,7 @@ def deploy(case: Case) -> Action:
         status: WorkItemStatus = watched(case, entered(case, Stage.DONE, cause="merged; no deploy is configured"))
         note = advanced(case, Stage.DONE, "no deploy is configured")
         return settle(case, status, after=0.0, cause="merged", notes=(note,))
+    if (later := overtaken(case)) is not None:
+        return later
     target = Target(effect=Effect.PRODUCTION, to=Stage.DONE, head_sha=case.status.merge_sha)
     return settle(case, intended(case, case.status, target), after=0.0)

@@ -9,6 +9,7 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import ROLE_OF_STAGE, TERMINAL, Stage
 from conveyor.api.workitem import Effect, StalledReason
 from conveyor.pipeline.lane import Lane
+from conveyor.pipeline.overtaken import later_deploy
 from conveyor.pipeline.proposal import is_unproposed
 from conveyor.pipeline.requests import is_overridden
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED
@@ -31,6 +32,7 @@ class Want(StrEnum):
     REVIEWS = "reviews"
     HEAD_IN_BASE = "head_in_base"
     BASE_IN_HEAD = "base_in_head"
+    MERGE_IN_PRODUCTION = "merge_in_production"
 
 
 _OF_EFFECT: dict[Effect, frozenset[Want]] = {
@@ -102,7 +104,15 @@ def _of_situation(item: WorkItem, repository: Repository, lane: Lane, *, look_at
             return frozenset({Want.BRANCH, Want.BASE}) | ticket
         return ticket if look_at_ticket else frozenset()
     told = ticket if look_at_ticket or status.approval is not None or _gate_ahead(item, repository) else frozenset()
-    return _of_work(item) | _OF_STALL.get(status.stalled or "", frozenset()) | told
+    return _of_work(item) | _of_deploy(item, repository) | _OF_STALL.get(status.stalled or "", frozenset()) | told
+
+
+def _of_deploy(item: WorkItem, repository: Repository) -> frozenset[Want]:
+    """What says whether a later commit is deployed than the one that is to be."""
+    status = item.status
+    begins = status.stage == Stage.DEPLOY and status.stalled is None and bool(repository.spec.deploy.template)
+    doubt = begins and bool(status.merge_sha) and later_deploy(status, repository) is not None
+    return frozenset({Want.MERGE_IN_PRODUCTION}) if doubt else frozenset()
 
 
 def to_its_end(item: WorkItem) -> frozenset[Want]:

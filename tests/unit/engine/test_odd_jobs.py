@@ -186,3 +186,22 @@ async def test_rollback_goes_back_to_what_the_api_server_says_is_deployed() -> N
     [rollback] = jobs(rig, "rollback")
     variables = rig.cluster.store.object(JOBS, rollback)["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "CONVEYOR_PREVIOUS_IMAGE", "value": newer["image"]} in variables
+
+
+# --- a later commit is deployed already
+
+
+async def test_retry_of_a_failed_deploy_does_not_take_a_later_one_back() -> None:
+    rig, cart = begin(serialGate={"mode": "Enabled", "onStalled": "Pass"})
+    rig.crew.exits["Production"] = [1]
+    await rig.run_until(lambda: rig.stage(cart) == "deploy" and stalled(rig, cart) == "DeployFailed")
+    thaw = {"metadata": {"annotations": {"request.conveyor.dev/unfreeze": "u1 by=anna all"}}}
+    rig.cluster.store.edit(Kind.REPOSITORY, SHOP, thaw)
+    pear = rig.item("pear", title="A pear")
+    await rig.run(pear, until=7200)
+    assert rig.stage(pear) == "done"
+    ask(rig, cart, "retry")
+    await rig.run(cart, until=7200)
+    production = rig.status(SHOP, Kind.REPOSITORY)["production"]
+    assert (production["sha"], stalled(rig, cart)) == (rig.status(pear)["mergeSHA"], "DeployFailed")
+    assert "has this commit in it" in rig.waiting(cart)[1]

@@ -355,6 +355,7 @@ def facts(**fields: Any) -> Facts:
         "reviews": (review(),),
         "head_in_base": False,
         "base_in_head": True,
+        "merge_in_production": False,
         "lane": OPEN_LANE,
         "states": STATES,
         "admitted": True,

@@ -147,6 +147,14 @@ def _may_start(case: Case) -> bool:
     return mine and free and depends and facts.branch_head is None and isinstance(facts.base_head, str)
 
 
+def _is_to_be_deployed(case: Case) -> bool:
+    """Merged, and nothing that is known to be later, or may be, is deployed."""
+    production = case.repository.status.production
+    earlier = production is None or production.sha in ("", HEAD, case.status.base_sha)
+    mine = case.stage == Stage.DEPLOY and case.status.merge_sha == HEAD
+    return mine and (earlier or case.facts.merge_in_production is False)
+
+
 INTENDS: Mapping[Effect, Callable[[Case], bool]] = {
     Effect.CUT_BRANCH: lambda case: _may_start(case) if case.stage == Stage.CREATED else may_begin_again(case),
     Effect.OPEN_PULL_REQUEST: lambda case: (
@@ -157,7 +165,7 @@ INTENDS: Mapping[Effect, Callable[[Case], bool]] = {
     Effect.STAGING: lambda case: _may_build(case) and has_image(case) and not was_in_staging(case),
     Effect.MERGE: _may_merge,
     Effect.RATCHET: lambda case: case.spec.gates.coverage.enabled and _is_on_base(case),
-    Effect.PRODUCTION: lambda case: case.stage == Stage.DEPLOY and case.status.merge_sha == HEAD,
+    Effect.PRODUCTION: _is_to_be_deployed,
     Effect.ROLLBACK: may_roll_back,
 }
 

@@ -150,6 +150,10 @@ class World:
         intent = self.status.transition
         return self._contains(self._head, intent.precondition.base_sha if intent is not None else self.base)
 
+    def _merge_in_production(self) -> bool:
+        production = self.of.status.production
+        return production is not None and self._contains(production.sha, self.status.merge_sha or "")
+
     def lineage(self, head: str) -> list[str]:
         """The head, and those that our own rebases made it of."""
         found = [head]

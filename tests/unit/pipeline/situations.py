@@ -115,6 +115,7 @@ VALUES: Mapping[Want, tuple[Any, ...]] = {
     Want.REVIEWS: ((review(),), UNKNOWN, (), (review("REQUEST_CHANGES"),), (review(commit=sha("older")),)),
     Want.HEAD_IN_BASE: (False, UNKNOWN, True),
     Want.BASE_IN_HEAD: (True, UNKNOWN, False),
+    Want.MERGE_IN_PRODUCTION: (False, UNKNOWN, True),
 }
 """Per fact a value as good as can be, first, and those that differ in what they mean."""
 

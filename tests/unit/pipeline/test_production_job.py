@@ -10,9 +10,12 @@ from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, WorkItemStatus
 from conveyor.pipeline.actions import Amend
 from conveyor.pipeline.case import Facts
+from conveyor.pipeline.facts import Fact
 from tests.unit.pipeline.builders import (
+    BASE,
     HEAD,
     IMAGE,
+    UNKNOWN,
     decided,
     facts,
     item,
@@ -29,6 +32,7 @@ from tests.unit.pipeline.effect_items import (
     said,
     with_words,
 )
+from tests.unit.pipeline.outcomes import decide_row
 
 
 def deployed(known: Facts, *, of: Repository = WANTED) -> WorkItemStatus:
@@ -78,3 +82,20 @@ def test_image_that_the_deploy_names_is_the_one_in_production() -> None:
 )
 def test_merged_item(whole: WorkItem, known: Facts, expected: str) -> None:
     assert row(whole, known) == expected
+
+
+LATER = on_record(WANTED, production=Production(image=IMAGE, sha="c" * 40, revision="", item="pear"))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(False, "intends Production"), (True, "Stalled DeployFailed"), (UNKNOWN, "waits Forge")],
+    ids=["an earlier one", "a later one", "nobody can tell"],
+)
+def test_commit_is_deployed_only_over_an_earlier_one(found: Fact[bool], expected: str) -> None:
+    assert decide_row(item(Stage.DEPLOY), facts(merge_in_production=found), of=LATER) == expected
+
+
+def test_commit_that_ours_stands_on_is_known_to_be_earlier() -> None:
+    before = on_record(WANTED, production=Production(image=IMAGE, sha=BASE, revision="", item="before"))
+    assert decide_row(item(Stage.DEPLOY), facts(merge_in_production=UNKNOWN), of=before) == "intends Production"
