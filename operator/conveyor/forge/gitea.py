@@ -121,11 +121,14 @@ class Gitea(Forge):
 
     async def diff(self, number: int, *, head: str | None = None) -> bytes:
         # Gitea diffs between a merge base and a ref of its own, which follow a push or rebase up to seconds later.
+        # Where it is killed meanwhile (1.26.1), no start, closing, opening or update catches up, only the next push.
         before = await self._pull(number)
         if head is not None and before.head.sha != head:
             raise Unavailable(f"pull request {number}: its head moved before its diff was read")
         if before.state == "open" and not await self._is_computed(before):
-            raise Unavailable(f"pull request {number}: its merge base or head is still being computed")
+            raise Unavailable(
+                f"pull request {number}: its head is still being computed; if for long, push to its branch"
+            )
         address = self._repository + path("pulls", f"{number}.diff")
         answer = await self._web.read("GET", address, params={"binary": "true"}, max_bytes=MAX_DIFF_BYTES)
         after = await self._pull(number)
