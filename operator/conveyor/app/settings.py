@@ -108,8 +108,8 @@ class Settings(BaseModel):
     """Repositories that the serial gate applies to, by name, separated by commas. Empty: all."""
 
     freeze_enabled: bool = True
-    """Whether freezes hold. Off: annotations and automatic freezes stop nothing. On, because a freeze that is
-    overlooked ships what somebody wanted to hold."""
+    """Whether freezes hold. Off: annotations and automatic freezes stop nothing. Switched on, they also hold a merge
+    that was not sent yet. On, because a freeze that is overlooked ships what somebody wanted to hold."""
 
     dependencies_enabled: bool = True
     """Whether an item waits for those it depends on. Off: they are neither waited for nor checked for cycles."""

@@ -4,7 +4,7 @@
 |---|---|---|
 | TRANSITION_LEASE_ENABLED, _REPOSITORIES | `test_leased` | off `test_leased`, on here |
 | SERIAL_GATE_ENABLED, _REPOSITORIES | `test_admission`, here | here |
-| FREEZE_ENABLED | here | here |
+| FREEZE_ENABLED | here | here: on, it holds what was not sent yet |
 | DEPENDENCIES_ENABLED, _SOURCE | here | here |
 | PREMERGE_REBASE_ALWAYS | `test_rebase_whole_way` | here |
 | EVENTS_ENABLED | `test_events` | no transition heeds it |
@@ -120,11 +120,15 @@ async def test_serial_gate_switched_on_leaves_those_under_way_alone() -> None:
     assert verbs.index("merge") > max(n for n, verb in enumerate(verbs) if verb == "open_pull_request")
 
 
-async def test_freezes_switched_on_do_not_stop_the_merge_under_way() -> None:
+async def test_freezes_switched_on_hold_a_merge_that_was_not_sent_as_a_new_freeze_does() -> None:
+    """The exception among the switches: a freeze holds what may still be held, and nobody knows which freeze is new."""
     rig, item = with_one(freeze=False)
     frozen(rig)
     await rig.run_until(intends(rig, item, "Merge"))
     flip(rig, freeze=True)
+    await rig.run(item)
+    assert (rig.stage(item), effects(rig).count("merge")) == ("deploy-staging", 0)
+    rig.cluster.store.edit(Kind.REPOSITORY, SHOP, {"metadata": {"annotations": dict.fromkeys(FROZEN)}})
     await rig.run(item)
     assert (rig.stage(item), effects(rig).count("merge")) == ("done", 1)
 
