@@ -204,11 +204,15 @@ class _ForgeReader:
         return await self._forge.contains(self._needed_head(), base)
 
     async def _merge_in_production(self) -> bool:
-        """A commit that the forge does not have was never merged there, so that it is no later one."""
-        production = self._subject.repository.status.production
+        """A commit that the forge does not have was never merged there, so that it is no later one.
+
+        A repository that cannot be read is NotFound as well; then so is our own merge.
+        """
+        production, merge = self._subject.repository.status.production, self._status.merge_sha or ""
         if production is None:
             raise NotFound("nothing is deployed")
         try:
-            return await self._forge.contains(production.sha, self._status.merge_sha or "")
+            return await self._forge.contains(production.sha, merge)
         except NotFound:
+            await self._forge.contains(self._base, merge)
             return False

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Rejected
+from conveyor.web.errors import NotFound
 from tests.fakes.memory_store import JOBS
 from tests.unit.engine.rig import SHOP, Rig
 from tests.unit.engine.starts import BEFORE, POD
@@ -205,3 +206,19 @@ async def test_retry_of_a_failed_deploy_does_not_take_a_later_one_back() -> None
     production = rig.status(SHOP, Kind.REPOSITORY)["production"]
     assert (production["sha"], stalled(rig, cart)) == (rig.status(pear)["mergeSHA"], "DeployFailed")
     assert "has this commit in it" in rig.waiting(cart)[1]
+
+
+async def test_deploy_waits_while_the_whole_repository_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers 404 then, as it does for a commit that it does not have."""
+    rig, item = begin()
+    await rig.run_until(lambda: rig.stage(item) == "deploy")
+
+    async def away(base: str, commit: str) -> bool:
+        raise NotFound("repository")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.forge, "contains", away)
+        await rig.run(item, until=600)
+        assert (rig.waiting(item)[0], jobs(rig, "production")) == ("Forge", [])
+    await rig.run(item, until=7200)
+    assert rig.stage(item) == "done"
