@@ -19,8 +19,8 @@ DECIDING = (
         "a person's approval of another commit is accepted",
         "what is merged was approved",
         GATES,
-        "if recorded is None or not recorded.passed or recorded.head_sha != head or ",
-        "if recorded is None or not recorded.passed or ",
+        "if recorded is None or not approved_by_a_person(recorded) or recorded.head_sha != head:",
+        "if recorded is None or not approved_by_a_person(recorded):",
         pipeline("gates"),
     ),
     Bug(

@@ -24,6 +24,7 @@ from conveyor.pipeline.words import (
     NotEvaluated,
     Passed,
     Word,
+    approved_by_a_person,
     change_id,
     head_sha,
     unreadable,
@@ -110,7 +111,7 @@ def _approved(case: Case, name: str, *, auto: bool) -> Word:
     head = head_sha(case)
     if not head:
         return NotEvaluated("the commit to approve could not be read", WaitingReason.FORGE, unread=True)
-    if recorded is None or not recorded.passed or recorded.head_sha != head or recorded.reason == AUTO.reason:
+    if recorded is None or not approved_by_a_person(recorded) or recorded.head_sha != head:
         return NotEvaluated("a person has to approve", WaitingReason.APPROVAL)
     match case.facts.ticket:
         case Ticket() as ticket if recorded.text_digest and recorded.text_digest != ticket.text_digest:

@@ -13,7 +13,7 @@ from conveyor.pipeline.overtaken import later_deploy
 from conveyor.pipeline.proposal import is_unproposed
 from conveyor.pipeline.requests import is_overridden
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED
-from conveyor.pipeline.words import AUTO
+from conveyor.pipeline.words import approved_by_a_person
 
 
 class Want(StrEnum):
@@ -154,13 +154,9 @@ def may_start(lane: Lane) -> bool:
 def _gate_ahead(item: WorkItem, repository: Repository) -> bool:
     """Whether the stage's human gate may have to be opened now, for which the ticket is read just before."""
     approval = repository.spec.gates.approval
-    ahead = {
-        Stage.ANALYSIS: approval.analysis == "Person" and _not_approved(item, "analysis_approved"),
-        Stage.DEPLOY_STAGING: approval.deploy == "Person" and _not_approved(item, "deploy_approved"),
+    asked = {
+        Stage.ANALYSIS: (approval.analysis, "analysis_approved"),
+        Stage.DEPLOY_STAGING: (approval.deploy, "deploy_approved"),
     }
-    return ahead.get(item.status.stage or Stage.CREATED, False)
-
-
-def _not_approved(item: WorkItem, gate: str) -> bool:
-    found = item.status.gate(gate)
-    return found is None or not found.passed or found.reason == AUTO.reason
+    who, gate = asked.get(item.status.stage or Stage.CREATED, ("", ""))
+    return who == "Person" and not approved_by_a_person(item.status.gate(gate))

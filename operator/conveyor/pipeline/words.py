@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from conveyor.api.workitem import Effect, WaitingReason
+from conveyor.api.workitem import Effect, Gate, WaitingReason
 from conveyor.pipeline.case import Case
 from conveyor.pipeline.facts import PullRequest, Unknown
 
@@ -51,6 +51,11 @@ GateFunction = Callable[[Case], Word]
 NOT_CONFIGURED = Passed("NotConfigured")
 AUTO = Passed("Auto")
 """Of a gate where nobody is asked: no person's verdict, should one be wanted later."""
+
+
+def approved_by_a_person(recorded: Gate | None) -> bool:
+    """Whether a human gate's word on record is a person's yes, of whatever commit."""
+    return recorded is not None and recorded.passed and recorded.reason != AUTO.reason
 
 
 def unreadable(fact: Unknown) -> NotEvaluated:
