@@ -7,12 +7,11 @@ from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import DependencyStatus, Effect, StalledReason, WaitingReason
 from conveyor.pipeline.actions import Action, Admit, Discard
-from conveyor.pipeline.case import Case, settle, stall, wait
+from conveyor.pipeline.case import Case, on_repository, settle, stall, wait
 from conveyor.pipeline.facts import Fact, Ticket, Unknown
 from conveyor.pipeline.intents import Target, intended
 from conveyor.pipeline.lane import DependencyState
 from conveyor.pipeline.progress import (
-    on_repository,
     poll,
 )
 

@@ -248,6 +248,11 @@ def advanced(case: Situation, to: Stage, cause: str) -> Note:
     return Note("StageAdvanced", f"{case.status.stage} -> {to}: {cause}")
 
 
+def on_repository(case: Case) -> tuple[str, str]:
+    """What an item waits on, where its Repository is what holds it."""
+    return ("Repository", case.repository.name)
+
+
 def open_time(case: Situation) -> str:
     """Our clock as an opening time, for items without ticket."""
     return rfc3339(case.now)

@@ -16,7 +16,7 @@ from conveyor.api.workitem import Cause, Effect, StalledReason, Transition, Tran
 from conveyor.pipeline.actions import Action, Amend, Apply, Note
 from conveyor.pipeline.answers import EffectEnding, read_effect_answer
 from conveyor.pipeline.budgets import charged, exhausted
-from conveyor.pipeline.case import Case, settle, stall, unstalled, wait, with_status
+from conveyor.pipeline.case import Case, on_repository, settle, stall, unstalled, wait, with_status
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
 from conveyor.pipeline.freezes import freeze_of
 from conveyor.pipeline.intents import (
@@ -117,7 +117,7 @@ def _apply(case: Case, transition: Transition) -> Action:
         text = f"the {JOB_KINDS[transition.effect].what} is refused: {case.facts.refusal}"
         if case.now + timedelta(seconds=REFUSED_SECONDS) >= transition.deadline_time:
             return parked(case, transition, refused=text)
-        return wait(case, WaitingReason.DEPLOY, text, on=("Repository", case.repository.name), after=REFUSED_SECONDS)
+        return wait(case, WaitingReason.DEPLOY, text, on=on_repository(case), after=REFUSED_SECONDS)
     return Apply(transition)
 
 

@@ -25,7 +25,7 @@ from conveyor.api.workitem import (
     WorkItemStatus,
 )
 from conveyor.pipeline.actions import Action, Apply, Note, Settle
-from conveyor.pipeline.case import SOON, Case, advanced, settle, stall, unstalled, wait
+from conveyor.pipeline.case import SOON, Case, advanced, on_repository, settle, stall, unstalled, wait
 from conveyor.pipeline.facts import Unknown
 from conveyor.pipeline.job_kinds import JOB_KINDS, whole_seconds
 from conveyor.pipeline.runs import claimed, entered
@@ -157,7 +157,7 @@ def apply_once(case: Case, transition: Transition) -> Action:
     if case.facts.refusal:
         text = f"{transition.effect.value} is refused: {case.facts.refusal}"
         reason, _ = WAITING[transition.effect]
-        return wait(case, reason, text, on=("Repository", case.repository.name), after=SOON)
+        return wait(case, reason, text, on=on_repository(case), after=SOON)
     return Apply(transition)
 
 

@@ -8,7 +8,7 @@ from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, Effect, StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action
 from conveyor.pipeline.budgets import charged, exhausted
-from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
+from conveyor.pipeline.case import Case, advanced, on_repository, settle, stall, wait, with_status
 from conveyor.pipeline.effect_jobs import begin
 from conveyor.pipeline.facts import PullRequest
 from conveyor.pipeline.gates import MOVED_AGAIN, evaluate, first_open, recorded
@@ -20,7 +20,6 @@ from conveyor.pipeline.progress import (
     back_to_review,
     held_at,
     on_pull,
-    on_repository,
     poll,
     with_change,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Transition, WaitingReason
 from conveyor.pipeline.actions import Action, Apply, Note, Settle
-from conveyor.pipeline.case import Case, advanced, settle, wait
+from conveyor.pipeline.case import Case, advanced, on_repository, settle, wait
 from conveyor.pipeline.coverage import with_ratchet
 from conveyor.pipeline.facts import PullRequest, Unknown
 from conveyor.pipeline.intents import apply_once, dropped, unread
@@ -56,8 +56,8 @@ def _frozen(case: Case, transition: Transition) -> Action | None:
         return None
     if case.now >= transition.deadline_time:
         return dropped(case, text)
-    on = ("Repository", case.repository.name)
-    return wait(case, WaitingReason.REPOSITORY_FROZEN, text, on=on, after=case.policy.poll_seconds)
+    after = case.policy.poll_seconds
+    return wait(case, WaitingReason.REPOSITORY_FROZEN, text, on=on_repository(case), after=after)
 
 
 def _merged(case: Case, transition: Transition, sha: str) -> Action:

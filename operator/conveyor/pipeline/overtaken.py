@@ -6,7 +6,7 @@ from conveyor.api.objects import Repository
 from conveyor.api.repository import Production
 from conveyor.api.workitem import StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action
-from conveyor.pipeline.case import Case, stall, wait
+from conveyor.pipeline.case import Case, on_repository, stall, wait
 from conveyor.pipeline.facts import Unknown
 
 
@@ -26,8 +26,7 @@ def overtaken(case: Case) -> Action | None:
     match case.facts.merge_in_production:
         case Unknown() as unknown:
             text = f"whether {later.sha[:12]}, which is deployed, came later could not be read: {unknown.reason}"
-            on, poll = ("Repository", case.repository.name), case.policy.poll_seconds
-            return wait(case, WaitingReason.FORGE, text, on=on, after=poll)
+            return wait(case, WaitingReason.FORGE, text, on=on_repository(case), after=case.policy.poll_seconds)
         case True:
             text = (
                 f"not deployed, for {later.sha[:12]} of {later.item or 'another item'} is, and has this commit in it: "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Cause, StalledReason, WaitingReason
 from conveyor.pipeline.actions import Action
-from conveyor.pipeline.case import Case, advanced, settle, stall, wait, with_status
+from conveyor.pipeline.case import Case, advanced, on_repository, settle, stall, wait, with_status
 from conveyor.pipeline.facts import PullRequest, Unknown
 from conveyor.pipeline.gates import evaluate, first_open, recorded
 from conveyor.pipeline.people import ask
@@ -35,10 +35,6 @@ SENT_BACK = (
     Cause.STAGING,
 )
 """What a commit is sent back for that another commit has to mend."""
-
-
-def on_repository(case: Case) -> tuple[str, str]:
-    return ("Repository", case.repository.name)
 
 
 def poll(case: Case) -> float:

@@ -21,7 +21,7 @@ from conveyor.api.workitem import (
 from conveyor.pipeline.actions import Action, Note, Settle, StartRun, StopRun
 from conveyor.pipeline.answers import Ending, infrastructure, read_run_answer
 from conveyor.pipeline.budgets import CAUSE_OF_STAGE, attempt_number, charged, exhausted
-from conveyor.pipeline.case import SOON, Case, moved, settle, stall, unstalled, wait
+from conveyor.pipeline.case import SOON, Case, moved, on_repository, settle, stall, unstalled, wait
 from conveyor.pipeline.facts import JobFact, JobState, Unknown
 from conveyor.pipeline.job_kinds import OVERTIME_SECONDS
 from conveyor.pipeline.words import head_sha
@@ -261,7 +261,7 @@ def _later(case: Case, last: LastRun) -> Action:
     if last.not_before_time is not None and case.now < last.not_before_time:
         left = (last.not_before_time - case.now).total_seconds()
         text = f"the {last.role.value} asked to wait until {last.not_before_time:%H:%M:%S} UTC: {last.summary}"
-        return wait(case, WaitingReason.RUN, text, on=("Repository", case.repository.name), after=left + 0.1)
+        return wait(case, WaitingReason.RUN, text, on=on_repository(case), after=left + 0.1)
     return begin(case, reason="the wait that the last run asked for is over")
 
 
