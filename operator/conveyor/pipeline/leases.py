@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Effect, Transition, WorkItemStatus
+from conveyor.api.workitem import Effect, Transition, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Amend, Apply, Settle
 from conveyor.pipeline.lane import CLOCK_SKEW
 
@@ -85,8 +85,13 @@ def _names(item: WorkItem, transition: Transition) -> frozenset[str]:
 
 
 def in_region(status: WorkItemStatus) -> bool:
-    """Whether an item without an intent is between rebase and merge. A person's turn, or a stall, ends the region."""
+    """Whether an item without an intent is between rebase and merge. A person's turn ends the region.
+
+    A stall, an open gate and a freeze are a person's turn: the mend that thaws the repository needs the region.
+    """
     if status.stage != Stage.DEPLOY_STAGING or status.stalled is not None or status.approval is not None:
+        return False
+    if status.waiting is not None and status.waiting.reason == WaitingReason.REPOSITORY_FROZEN:
         return False
     gate = status.gate("branch_mergeable")
     return gate is not None and gate.passed and bool(status.head_sha) and gate.head_sha == status.head_sha

@@ -10,7 +10,8 @@ from conveyor.cluster.protocol import Key, Kind
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.renewing import sweep
 from tests.fakes.memory_store import LEASES
-from tests.unit.engine.rig import NAMESPACE, Rig
+from tests.unit.engine.rig import NAMESPACE, SHOP, Rig
+from tests.unit.engine.starts import GATES, POD
 
 
 def leases_made(rig: Rig) -> Counter[str]:
@@ -56,6 +57,25 @@ async def test_lease_that_somebody_alive_holds_is_waited_for() -> None:
     rig.cluster.store.remove(LEASES, key)
     await rig.run(item)
     assert rig.stage(item) == "done"
+
+
+async def test_item_that_a_freeze_stops_before_its_merge_holds_no_lease_and_goes_on_after_the_thaw() -> None:
+    """Or others of the repository, the mend among them, would wait behind it for as long as the freeze lasts."""
+    rig = Rig()
+    rig.repository(gates={key: GATES[key] for key in ("approval", "image")}, staging={"template": POD})
+    item = rig.item()
+    frozen = {"conveyor.dev/freeze": "audit", "conveyor.dev/freeze-scope": "merge"}
+    rig.crew.then["Image"] = [
+        lambda: rig.cluster.store.edit(Kind.REPOSITORY, SHOP, {"metadata": {"annotations": frozen}})
+    ]
+    await rig.run(item, until=7200)
+    assert (rig.stage(item), rig.waiting(item)[0]) == ("deploy-staging", "RepositoryFrozen")
+    assert rig.cluster.store.keys(LEASES) == []
+    thawed: dict[str, None] = dict.fromkeys(frozen)
+    rig.cluster.store.edit(Kind.REPOSITORY, SHOP, {"metadata": {"annotations": thawed}})
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+    assert rig.cluster.store.keys(LEASES) == []
 
 
 async def test_switch_flipped_in_mid_transition_does_not_change_the_one_under_way() -> None:
