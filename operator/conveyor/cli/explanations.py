@@ -242,6 +242,13 @@ DELETING = Explanation(
     meaning="it is being deleted", next_step="it goes when its side effects have ended", command=SHOW
 )
 ENDED = Explanation(meaning="it has ended", next_step="nothing", command=SHOW)
+MERGED_AFTER_THE_END = Explanation(
+    meaning="it was cancelled, and a merge that it had asked for before landed after that",
+    next_step="nothing: revert the merge on the forge, or deploy it with another item",
+    command=SHOW,
+    person=True,
+)
+"""Of an item that has ended, and yet is Stalled."""
 
 UNKNOWN = Explanation(
     meaning="it needs a person, for a reason that this version of the command does not know",

@@ -69,7 +69,7 @@ def needs_lane(item: WorkItem) -> bool:
 def explanation(scene: Scene) -> Explanation:
     status = scene.item.status
     if status.stage in TERMINAL:
-        return explanations.ENDED
+        return explanations.ENDED if status.stalled is None else explanations.MERGED_AFTER_THE_END
     if scene.item.metadata.deletion_timestamp is not None:
         return explanations.DELETING
     if status.stage is None:

@@ -53,6 +53,7 @@ from conveyor.pipeline.actions import (
 from conveyor.pipeline.case import SOON, Case, wait
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.effect_jobs import follow_job
+from conveyor.pipeline.ended import may_be_merged_late
 from conveyor.pipeline.facts import NOT_READ, JobFact, Unknown
 from conveyor.pipeline.leases import kept, merge_lease, needed, transition_lease
 from conveyor.pipeline.orphaned import decide_without_repository
@@ -205,7 +206,8 @@ class ItemReconciler:
 
     async def _case(self, record: ItemRecord, item: WorkItem, repository: Repository, *, look_at_ticket: bool) -> Case:
         lane = lanes.lane_of(self._world, record, repository)
-        wanted = wants(item, repository, lane, look_at_ticket=look_at_ticket)
+        may_be_merged = may_be_merged_late(item, now=self._world.now())
+        wanted = wants(item, repository, lane, look_at_ticket=look_at_ticket, may_be_merged=may_be_merged)
         facts = await observe(
             Subject(item, repository, wanted),
             self._world.cluster,

@@ -13,6 +13,7 @@ from conveyor.pipeline import effects, runs
 from conveyor.pipeline.actions import Action, LetGo
 from conveyor.pipeline.case import Case, advanced, moved, settle, wait
 from conveyor.pipeline.deletion import deleted
+from conveyor.pipeline.ended import merged_late
 from conveyor.pipeline.facts import Ticket
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.monitoring import monitor
@@ -37,10 +38,12 @@ def decide(case: Case) -> Action:
 
 
 def stay_at_the_end(case: Case) -> Action | None:
-    """What has ended holds nothing, and is left alone but for the watch over what it deployed."""
+    """What has ended holds nothing, and is left alone but for the watch over what it deployed, or may yet be merged."""
     if case.stage not in TERMINAL:
         return None
-    return LetGo() if case.item.held and case.status.transition is None else monitor(case)
+    if case.item.held and case.status.transition is None:
+        return LetGo()
+    return merged_late(case) or monitor(case)
 
 
 def cancel(case: Case) -> Action | None:

@@ -35,7 +35,7 @@ def pull_trouble(case: Case) -> Action | None:
 
 def _trouble(case: Case, pull: PullRequest) -> Action | None:
     if pull.merged:
-        return None if _is_ours(case, pull) else _merged_elsewhere(case, pull)
+        return None if is_ours(case, pull) else _merged_elsewhere(case, pull)
     if pull.state != "open":
         text = f"pull request #{pull.number} was closed: reopen it, or resume to open another"
         return stall(case, StalledReason.PULL_REQUEST_CLOSED, text, after=60.0)
@@ -45,7 +45,7 @@ def _trouble(case: Case, pull: PullRequest) -> Action | None:
     return _renamed(case, pull)
 
 
-def _is_ours(case: Case, pull: PullRequest) -> bool:
+def is_ours(case: Case, pull: PullRequest) -> bool:
     """Whether it is from the item's branch to its base: another one's fate is not the work's."""
     return (pull.head, pull.base) == (case.status.branch, case.status.base_branch)
 
@@ -159,7 +159,7 @@ def _merged_by_a_person(case: Case, pull: PullRequest, why: str) -> Action:
 def _landed(case: Case) -> PullRequest | None:
     """The recorded pull request, if it is merged."""
     match case.facts.pull:
-        case PullRequest() as pull if not _is_ours(case, pull):
+        case PullRequest() as pull if not is_ours(case, pull):
             return None
         case PullRequest() as pull if pull.merged:
             return pull
@@ -179,7 +179,7 @@ def _on_the_base_without_it(case: Case) -> Action | None:
         case _:
             return None
     at_rest = case.status.active_run is None and case.status.transition is None
-    if not at_rest or case.facts.head_in_base is not True or not _is_ours(case, pull):
+    if not at_rest or case.facts.head_in_base is not True or not is_ours(case, pull):
         return None
     seen = f"{pull.base} has {pull.head_sha[:12]}, and pull request #{pull.number} is {pull.state} and not merged"
     if case.status.waiting is None or case.status.waiting.message != seen:

@@ -68,8 +68,11 @@ _OF_STALL: dict[str, frozenset[Want]] = {
 """What shows that a reason to stand still has ended, or is needed for the way out."""
 
 
-def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket: bool) -> frozenset[Want]:
-    """What to read for this pass. `look_at_ticket`: somebody says that the ticket has changed.
+def wants(
+    item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket: bool, may_be_merged: bool = False
+) -> frozenset[Want]:
+    """What to read for this pass. `look_at_ticket`: somebody says that the ticket has changed. `may_be_merged`: the
+    item has been cancelled, and a request of ours may still merge it.
 
     A ticket is read without that only where a gate is or may be opened: the tracker allows few requests.
     """
@@ -77,7 +80,7 @@ def wants(item: WorkItem, repository: Repository, lane: Lane, *, look_at_ticket:
     if item.metadata.deletion_timestamp is not None:
         return to_its_end(item)
     if status.stage is None or status.stage in TERMINAL:
-        return frozenset()
+        return frozenset({Want.PULL}) if may_be_merged else frozenset()
     return _of_override(item) | _of_situation(item, repository, lane, look_at_ticket=look_at_ticket)
 
 

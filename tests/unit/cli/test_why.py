@@ -145,6 +145,15 @@ async def test_an_ended_item_says_how_it_ended() -> None:
     assert (found["meaning"], found["details"], found["reason"]) == ("it has ended", "deployed", None)
 
 
+async def test_a_cancelled_item_that_was_merged_after_all_says_what_a_person_has_to_see_to() -> None:
+    found = await screen(at("cancelled", **stalled("MergedLate", "our own late request merged pull request #7")))
+    assert "landed after that" in found["meaning"]
+    assert (found["message"], found["next"]) == (
+        "our own late request merged pull request #7",
+        "kubectl workitem show shop-et-17",
+    )
+
+
 async def test_a_stall_of_a_newer_operator_is_admitted_not_to_be_known() -> None:
     found = await screen(at("review", **stalled("BrandNew")))
     assert "this version of the command does not know" in found["meaning"]

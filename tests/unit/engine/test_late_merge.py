@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from conveyor.cluster.protocol import Key, Kind
+from conveyor.engine.indicate import remark
 from tests.fakes.memory_faults import CallFault
 from tests.unit.engine.rig import Rig
 from tests.unit.engine.test_breaking_glass import jobs_at_work
@@ -135,3 +136,56 @@ async def test_after_the_item_was_sent_back_more_work_is_done_on_a_branch_of_its
     assert rig.status(item)["branch"].endswith("-r1")
     assert rig.status(item)["mergeSHA"] != merged
     assert len(productions(rig)) == 1
+
+
+async def cancelled() -> tuple[Rig, Key]:
+    """A person cancelled it after the retry, before anything was intended again."""
+    rig, item = await retried()
+    rig.cluster.store.edit(Kind.WORKITEM, item, {"spec": {"cancel": True}})
+    await rig.run_until(lambda: rig.stage(item) == "cancelled")
+    return rig, item
+
+
+async def test_after_the_item_was_cancelled_it_says_so_and_its_ticket_is_told_once() -> None:
+    rig, item = await cancelled()
+    await rig.run(until=400)
+    await rig.forge.merge(rig.status(item)["pullRequest"]["number"], head=rig.status(item)["headSHA"])
+    await rig.run(until=600)
+    assert rig.condition(item, "Stalled", Kind.WORKITEM)[:2] == ("True", "MergedLate")
+    assert (rig.stage(item), rig.status(item)["mergeSHA"]) == ("cancelled", rig.forge.branches["main"])
+    assert [reason for reason, _ in rig.notes()].count("MergedLate") == 1
+    assert productions(rig) == []
+    words = remark(rig.whole(item))
+    assert words is not None
+    assert "after the item was cancelled" in words.text
+
+
+async def test_merge_that_lands_before_a_new_process_looks_at_the_cancelled_item_is_told() -> None:
+    rig, item = await cancelled()
+    rig.process = None
+    await rig.forge.merge(rig.status(item)["pullRequest"]["number"], head=rig.status(item)["headSHA"])
+    await rig.run(until=600)
+    assert rig.condition(item, "Stalled", Kind.WORKITEM)[1] == "MergedLate"
+
+
+async def test_whoever_merges_a_cancelled_items_pull_request_by_hand_is_not_answered() -> None:
+    rig, item = await cancelled()
+    number = rig.status(item)["pullRequest"]["number"]
+    await rig.forge.merge(number, head=rig.status(item)["headSHA"])
+    rig.forge.pulls[number] = replace(rig.forge.pulls[number], merged_by="ann")
+    await rig.run(until=600)
+    assert (rig.stage(item), rig.condition(item, "Stalled", Kind.WORKITEM)[0]) == ("cancelled", "False")
+    assert "mergeSHA" not in rig.status(item)
+
+
+async def reads_of_a_new_process(rig: Rig) -> int:
+    rig.process, before = None, rig.forge.calls.reads
+    await rig.run(until=1)
+    return rig.forge.calls.reads - before
+
+
+async def test_cancelled_item_is_looked_at_for_an_hour_and_then_left_alone() -> None:
+    rig, _ = await cancelled()
+    soon = await reads_of_a_new_process(rig)
+    await rig.run(until=3600)
+    assert soon - await reads_of_a_new_process(rig) == 1

@@ -12,6 +12,7 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import EffectiveFreeze, Freeze, Production
 from conveyor.api.stages import TERMINAL, Stage
 from conveyor.pipeline.case import Case, Facts
+from conveyor.pipeline.ended import may_be_merged_late
 from conveyor.pipeline.facts import ChangedFile, JobState, ProbeFact
 from conveyor.pipeline.lane import DependencyFact, DependencyState, Lane
 from conveyor.pipeline.wants import Want, wants
@@ -200,7 +201,8 @@ def cases_in(stage: Stage | None) -> Iterator[tuple[str, Case]]:
         for kind, of in _repositories(stage, name):
             for lane in _lanes(stage, name):
                 for look in (False, True) if whole.spec.source is not None else (False,):
-                    wanted = wants(whole, of, lane, look_at_ticket=look)
+                    may_be_merged = may_be_merged_late(whole, now=NOW)
+                    wanted = wants(whole, of, lane, look_at_ticket=look, may_be_merged=may_be_merged)
                     for known in _facts(wanted, lane, whole, full=in_full(name, lane)):
                         yield f"{stage}, {name}, {kind}", Case(whole, of, known, POLICY, NOW)
 

@@ -170,3 +170,9 @@ def _some_facts(there_is: frozenset[Want]) -> list[Facts]:
 def _only(read: frozenset[Want], known: Facts) -> Facts:
     unread: dict[str, Any] = {want.value: NOT_READ for want in Want if want not in read}
     return replace(known, **unread)
+
+
+def test_of_what_has_ended_nothing_is_read_but_the_pull_request_that_may_yet_be_merged() -> None:
+    ended = item(Stage.CANCELLED)
+    assert wants(ended, AUTO, OPEN_LANE, look_at_ticket=True) == set()
+    assert wants(ended, AUTO, OPEN_LANE, look_at_ticket=True, may_be_merged=True) == {Want.PULL}
