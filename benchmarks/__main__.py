@@ -6,13 +6,14 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 
-from benchmarks import cold_start, machine, transitions, whole_path
+from benchmarks import cold_start, machine, take_over, transitions, whole_path
 from benchmarks.report import Report, read_bounds
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = {
     "transitions": transitions.measure,
     "cold-start": cold_start.measure,
     "whole-path": whole_path.measure,
+    "take-over": take_over.measure,
 }
 
 

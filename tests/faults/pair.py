@@ -129,8 +129,6 @@ class Result:
     """What the held request was answered in the end."""
     accepted: list[str]
     """Status writes of the first operator that were carried out after another had followed it."""
-    seconds: float
-    """Until another had the leader's Lease."""
     log: str = field(repr=False)
 
 
@@ -143,7 +141,7 @@ async def run(servers: Servers, namespace: str, race: Race) -> Result:
             await pair.desk.arrived.wait()
         leader = pair.leader()
         await race.act(pair)
-        seconds = await pair.until(lambda: pair.leader() not in ("", leader), HELD_SECONDS)
+        await pair.until(lambda: pair.leader() not in ("", leader), HELD_SECONDS)
         followed = len(pair.desk.writes)
         await pair.until(lambda: not any(unfinished(pair.audit, ITEM, PLAIN.expected)), DONE_SECONDS)
         pair.desk.go.set()
@@ -162,7 +160,7 @@ async def run(servers: Servers, namespace: str, race: Race) -> Result:
         late = [write for write in pair.desk.writes[followed:] if race.with_second and write.name.startswith("item:")]
         accepted = [str(write) for write in late if any(code < 400 for code in write.answers)]
         assert pair.desk.held is not None
-        return Result(wrong, pair.desk.held.answers, accepted, seconds, logs[-6000:])
+        return Result(wrong, pair.desk.held.answers, accepted, logs[-6000:])
 
 
 async def _ended(pair: Pair, race: Race) -> list[str]:
