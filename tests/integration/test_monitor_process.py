@@ -85,6 +85,7 @@ def deployed(store: Store, product: Product, *, seconds: float) -> None:
     store.kube.patch(path, {"status": {"monitor": watch, "history": [deploy | {"transitionID": "d3p10y"}]}})
 
 
+@pytest.mark.long
 def test_product_that_stays_well_is_healthy(store: Store, product: Product, operator: OperatorProcess) -> None:
     deployed(store, product, seconds=3)
     until(lambda: store.status("cart")["monitor"]["verdict"] == "Healthy")

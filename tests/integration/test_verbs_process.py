@@ -77,6 +77,7 @@ def test_a_repository_is_frozen_and_thawed_by_its_annotation(store: Store, comma
 
 
 @pytest.mark.usefixtures("operator")
+@pytest.mark.long
 def test_a_deploys_freeze_is_cleared_in_the_users_name(store: Store, command: Command, kube: Kube) -> None:
     stands = {"id": "t-1", "reason": "the deploy failed", "scope": "merge", "sinceTime": AT}
     kube.patch(f"{store.path('repositories', 'shop')}/status", {"status": {"freezes": [stands]}})
@@ -92,6 +93,7 @@ def test_a_deploys_freeze_is_cleared_in_the_users_name(store: Store, command: Co
 
 
 @pytest.mark.usefixtures("operator")
+@pytest.mark.long
 def test_an_item_is_moved_past_its_gates_in_the_users_name(store: Store, command: Command, kube: Kube) -> None:
     refused = command("override", "mend-login", "deploy", "why", "not")
     assert refused == (1, "", "override mend-login: Refused: nothing is merged: deploy needs status.mergeSHA\n")
