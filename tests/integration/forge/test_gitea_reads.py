@@ -1,12 +1,13 @@
 """Covers, on a real Gitea: branches, comparisons, pull requests, diffs, statuses, reviews, lists beyond a page."""
 
 import base64
+import subprocess
 
 import pytest
 
 from conveyor.forge.change_id import change_id
 from conveyor.pipeline.facts import ChangedFile
-from conveyor.web.errors import Ambiguous, Conflict, NotFound
+from conveyor.web.errors import Ambiguous, Conflict, NotFound, Unavailable
 from tests.integration.forge.conftest import Scene, forge_of, patiently
 
 FIRST_PATH = "docs/work-items/ET-1/01-goal.md"
@@ -117,6 +118,24 @@ async def test_history_contains_its_commits_and_no_others(scene: Scene) -> None:
 async def test_unknown_commit_is_neither_contained_nor_not(scene: Scene) -> None:
     with pytest.raises(NotFound):
         await scene.forge.contains("main", "a" * 40)
+
+
+def unrelated_commit(scene: Scene) -> str:
+    """A commit without parents, on a branch of its own."""
+    repository = ["git", "-C", str(scene.server.bare(scene.repository))]
+    who = ["-c", "user.name=dev", "-c", "user.email=dev@example.test"]
+    tree = ["commit-tree", f"{head_sha(scene)}^{{tree}}", "-m", "Begin anew"]
+    commit = subprocess.run([*repository, *who, *tree], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run([*repository, "update-ref", "refs/heads/unrelated", commit], check=True)
+    return commit
+
+
+async def test_commit_that_has_nothing_in_common_is_never_said_to_be_contained(scene: Scene) -> None:
+    """Gitea 1.26 answers 500 to such a comparison, where an empty list would read as yes."""
+    commit = unrelated_commit(scene)
+    for base, other in (("main", commit), (head_sha(scene), commit), ("unrelated", head_sha(scene))):
+        with pytest.raises(Unavailable):
+            await scene.forge.contains(base, other)
 
 
 # --- pull requests
