@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -152,6 +153,9 @@ MERGES: tuple[Row, ...] = (
 
 
 BY_US = merged_pull("Operator")
+PULL_REQUEST, AN_HOUR_AGO = STAGING.status.pull_request, NOW - timedelta(hours=1)
+CANCELLED = item(Stage.CANCELLED, head_sha=HEAD, pull_request=PULL_REQUEST)
+LONG_CANCELLED = item(Stage.CANCELLED, pull_request=PULL_REQUEST, stage_entered_time=AN_HOUR_AGO)
 COMES_LATE: tuple[Row, ...] = (
     ("ours, its intent gone: what we merged is deployed", STAGING, facts(pull=BY_US), "-> deploy"),
     ("a person's: theirs to deploy", STAGING, facts(pull=merged_pull()), "-> done"),
@@ -165,6 +169,9 @@ COMES_LATE: tuple[Row, ...] = (
     ("the forge may not say who we are", STAGING, facts(pull=BY_US, own_login=""), "-> done"),
     ("ours, after it was sent back: a person decides", item(Stage.REVIEW), facts(pull=BY_US), "Stalled MergedLate"),
     ("a person's, after it was sent back: theirs", item(Stage.DEVELOPMENT), facts(pull=merged_pull()), "-> done"),
+    ("ours, after it was cancelled: a person is told", CANCELLED, facts(pull=BY_US), "Stalled MergedLate"),
+    ("a person's, after it was cancelled: theirs", CANCELLED, facts(pull=merged_pull()), "rests"),
+    ("ours, long after: nobody looks", LONG_CANCELLED, facts(pull=BY_US), "rests"),
 )
 """The pull request is merged, and no intent on record did it."""
 

@@ -65,6 +65,8 @@ def variants(stage: Stage | None) -> Iterator[Variant]:
     yield from _watches(stage)
     yield from _words(stage)
     yield from ((f"Stalled {reason.value}", stalled(item(stage), reason)) for reason in StalledReason)
+    if stage == Stage.CANCELLED:
+        yield "with its pull request", item(stage, pull_request=item(Stage.REVIEW).status.pull_request)
     if stage == Stage.DEPLOY:
         for verb, reason in itertools.product(("retry", "rework"), DEPLOY_ENDED):
             whole = item(stage, annotations={f"request.conveyor.dev/{verb}": "1"})
