@@ -138,6 +138,9 @@ class InventedForge(Forge):
     async def diff(self, number: int, *, head: str | None = None) -> bytes:
         return naming.DIFF
 
+    async def series(self, base: str, head: str) -> tuple[str, ...]:
+        return (head,)
+
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:
         at_work = self._outside.mood(naming.number_in(commit)) is Mood.CI_AT_WORK
         state = "pending" if at_work else "success"

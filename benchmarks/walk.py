@@ -18,6 +18,7 @@ from conveyor.api.repository import ActiveItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import TrackerStatus, WorkItemSpec, WorkItemStatus
 from conveyor.cluster.protocol import Cluster, JSONObject, Key
+from conveyor.engine.changes import Changes
 from conveyor.engine.connections import Connections
 from conveyor.engine.indicate import wanted_state
 from conveyor.engine.observe import Subject, observe, state_map
@@ -82,6 +83,7 @@ class Walk:
             Subject(self._item, self._repository, wanted),
             cast("Cluster", self._doors),
             cast("Connections", self._doors),
+            changes=Changes(lambda: self._now),
             lane=self._lane,
             slot_free=True,
             nonce="00ff",

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from conveyor.forge.protocol import Forge
+from conveyor.forge.protocol import Forge, NotComputed
 from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, ForgeSettings, HookState, PullRequest
 from conveyor.web.errors import Conflict, NotFound, OutsideError, Refused, Unavailable
 from tests.fakes.memory_faults import Calls
@@ -41,6 +41,12 @@ class MemoryForge(Forge):
         self.commits = {first: Commit("", frozenset({"README.md"}))}
         self.branches = {"main": first}
         self.pulls: dict[int, PullRequest] = {}
+        self.pull_refs: dict[int, str] = {}
+        """What refs/pull/N/head is: diffs are made of it."""
+        self.dies_before_sync = False
+        """Whether the forge dies each time between moving a branch and bringing these after it, which nothing makes
+        up for but the next move.
+        """
         self.commit_statuses: dict[str, list[CommitStatus]] = {}
         self.pull_reviews: dict[int, list[ForgeReview]] = {}
 
@@ -108,15 +114,24 @@ class MemoryForge(Forge):
 
     async def open_pull_requests(self, *, head: str, base: str) -> tuple[PullRequest, ...]:
         await self.calls.read()
-        return tuple(self._open(head, base))
+        return tuple(replace(pull, head_sha=self.pull_refs[pull.number]) for pull in self._open(head, base))
 
     async def diff(self, number: int, *, head: str | None = None) -> bytes:
         await self.calls.read()
         pull = self.pulls[number]
         if head not in (None, pull.head_sha):
             raise Unavailable("its head moved")
+        if pull.state == "open" and self.pull_refs[number] != pull.head_sha:
+            raise NotComputed("its head is still being computed")
         files = await self.changed_files(pull.base, pull.head_sha)
         return "".join(f"diff --git a/{file.path} b/{file.path}\n" for file in files).encode()
+
+    async def series(self, base: str, head: str) -> tuple[str, ...]:
+        await self.calls.read()
+        tip = self.branches.get(base, base)
+        if tip not in self.commits or head not in self.commits:
+            raise NotFound("unknown commit")
+        return tuple(" ".join(sorted(self.commits[commit].files)) for commit in reversed(self._above(head, tip)))
 
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:
         await self.calls.read()
@@ -162,6 +177,7 @@ class MemoryForge(Forge):
                 mergeable=True,
                 merge_sha="",
             )
+            self.pull_refs[number] = self.branches[head]
             return head, title
 
         await self.calls.write("open_pull_request", act)
@@ -215,6 +231,8 @@ class MemoryForge(Forge):
         for number, pull in self.pulls.items():
             if pull.head == branch and pull.state == "open":
                 self.pulls[number] = replace(pull, head_sha=commit)
+                if not self.dies_before_sync:
+                    self.pull_refs[number] = commit
 
     def _above(self, commit: str, other: str) -> list[str]:
         """What `commit` has and `other` has not, newest first."""

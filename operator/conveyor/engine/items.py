@@ -21,6 +21,7 @@ from conveyor.engine import effects, lanes, runs, standing
 from conveyor.engine.admission import admit
 from conveyor.engine.adopting import Adopting
 from conveyor.engine.amend import apply_amend
+from conveyor.engine.changes import Changes
 from conveyor.engine.effects import Applied
 from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
@@ -73,6 +74,7 @@ class ItemReconciler:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
         self._leases, self._prober, self._endings = world.leases, prober, Endings(world, hub, events)
         self._leases.released = hub.lease_released
+        self._changes = Changes(world.now)
         self._adopting = Adopting(world.leases.judge, world.leases.clock)
         self._refusals: dict[Key, tuple[str, Applied]] = {}
         """Transition id, and how its effect was refused a moment ago; taken by the next pass."""
@@ -217,6 +219,7 @@ class ItemReconciler:
             Subject(item, repository, wanted),
             self._world.cluster,
             self._world.connections,
+            changes=self._changes,
             lane=lane,
             slot_free=self._slots.free(record),
             nonce=self._world.nonce(),

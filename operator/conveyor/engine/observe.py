@@ -10,8 +10,8 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect
 from conveyor.cluster.protocol import Cluster, Key
+from conveyor.engine.changes import Changes
 from conveyor.engine.connections import Connections
-from conveyor.forge.change_id import change_id
 from conveyor.forge.protocol import Forge
 from conveyor.pipeline.admitting import planned_branch
 from conveyor.pipeline.case import Facts
@@ -43,7 +43,14 @@ async def known(read: Awaitable[T], on: str) -> Fact[T]:
 
 
 async def observe(
-    subject: Subject, cluster: Cluster, connections: Connections, *, lane: Lane, slot_free: bool, nonce: str
+    subject: Subject,
+    cluster: Cluster,
+    connections: Connections,
+    *,
+    changes: Changes,
+    lane: Lane,
+    slot_free: bool,
+    nonce: str,
 ) -> Facts:
     """All wanted facts, read now, in the order in which one depends on another."""
     found: dict[str, Any] = {"lane": lane, "slot_free": slot_free, "nonce": nonce}
@@ -54,7 +61,7 @@ async def observe(
         if isinstance(forge, Unknown):
             found |= {want.value: forge for want in subject.wanted & FORGE_WANTS}
         else:
-            await _ForgeReader(subject, forge, found).read()
+            await _ForgeReader(subject, forge, changes, found=found).read()
     return Facts(**found)
 
 
@@ -93,8 +100,8 @@ async def state_map(tracker: Tracker, repository: Repository) -> StateMap:
 class _ForgeReader:
     """The forge's facts; which branch, base and head they are about follows from the item's status."""
 
-    def __init__(self, subject: Subject, forge: Forge, found: dict[str, Any]) -> None:
-        self._subject, self._forge, self._found = subject, forge, found
+    def __init__(self, subject: Subject, forge: Forge, changes: Changes, *, found: dict[str, Any]) -> None:
+        self._subject, self._forge, self._changes, self._found = subject, forge, changes, found
         self._status = subject.item.status
         self._branch = self._status.branch or planned_branch(subject.item, found.get("ticket", NOT_READ)) or ""
         self._base = self._status.base_branch or subject.repository.spec.forge.default_branch
@@ -177,7 +184,7 @@ class _ForgeReader:
             raise NotFound("there is no pull request to read a change of")
         if self._status.change_id and self._status.head_sha == pull.head_sha:
             return self._status.change_id
-        return change_id(await self._forge.diff(pull.number, head=pull.head_sha))
+        return await self._changes.read(self._forge, pull, self._status)
 
     async def _statuses(self) -> object:
         return await self._forge.statuses(self._needed_head())

@@ -12,12 +12,13 @@ from pydantic import TypeAdapter
 from conveyor.api.repository import Forge as ForgeSpec
 from conveyor.forge import gitea_merge
 from conveyor.forge import gitea_wire as wire
+from conveyor.forge.change_id import patch_id
 from conveyor.forge.gitea_protection import weakness
-from conveyor.forge.protocol import Forge
+from conveyor.forge.protocol import Forge, NotComputed
 from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, ForgeSettings, HookState, PullRequest
 from conveyor.web.answer import Answer
 from conveyor.web.client import Credentials, Params, WebClient, path
-from conveyor.web.errors import Ambiguous, BadCredentials, Conflict, OutsideError, Refused, Unavailable
+from conveyor.web.errors import Ambiguous, BadCredentials, Conflict, OutsideError, Refused, TooLarge, Unavailable
 from conveyor.web.hosts import AllowedHosts
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ MAX_CONTAINED = 200
 PAGE_SIZE = 50  # Gitea caps it there, silently
 MAX_PAGES = 200
 MAX_DIFF_BYTES = 20 * 2**20
+MAX_SERIES = 100
+"""Commits of one change that are read one by one."""
 MAX_LIST_BYTES = 64 * 2**20
 """All pages of a list together: each may be as large as any answer, and one forge must not take everybody's memory."""
 
@@ -126,15 +129,33 @@ class Gitea(Forge):
         if head is not None and before.head.sha != head:
             raise Unavailable(f"pull request {number}: its head moved before its diff was read")
         if before.state == "open" and not await self._is_computed(before):
-            raise Unavailable(
-                f"pull request {number}: its head is still being computed; if for long, push to its branch"
-            )
+            raise NotComputed(f"pull request {number}: its head is still being computed")
         address = self._repository + path("pulls", f"{number}.diff")
         answer = await self._web.read("GET", address, params={"binary": "true"}, max_bytes=MAX_DIFF_BYTES)
         after = await self._pull(number)
         if (after.head.sha, after.merge_base) != (before.head.sha, before.merge_base):
             raise Unavailable(f"pull request {number} moved while its diff was read")
         return answer.body
+
+    async def series(self, base: str, head: str) -> tuple[str, ...]:
+        found = await self._compare(base, head, files=False)
+        commits = found.commits or ()
+        if not len(commits) == found.total_commits <= MAX_SERIES:
+            return (head,)
+        series: list[str] = []
+        left = MAX_DIFF_BYTES
+        for commit in reversed(commits):  # Gitea lists the newest first
+            if len(commit.parents or ()) != 1:
+                series.append(commit.sha)
+                continue
+            address = self._repository + path("git", "commits", f"{commit.sha}.diff")
+            try:
+                patch = (await self._web.read("GET", address, max_bytes=left)).body
+            except TooLarge:
+                return (head,)
+            left -= len(patch)
+            series.append(patch_id(patch, commit=commit.sha))
+        return tuple(series)
 
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:
         # The combined status is computed per page. This order alone is total: the others compare whole seconds.
@@ -222,8 +243,9 @@ class Gitea(Forge):
     async def _is_computed(self, pull: wire.Pull) -> bool:
         """Whether Gitea's ref is the branch's head and its merge base a true one: nothing above it is in the base."""
         address = self._repository + path("git", "refs", "pull", pull.number, "head")
-        refs = (await self._web.read("GET", address)).parse(wire.REFS)
-        if _ref(refs, f"refs/pull/{pull.number}/head") != pull.head.sha or not pull.merge_base:
+        answer = await self._web.read("GET", address, ok=(200, 404))
+        ref = _ref(answer.parse(wire.REFS), f"refs/pull/{pull.number}/head") if answer.status == 200 else None
+        if ref != pull.head.sha or not pull.merge_base:
             return False
         above = await self._compare(pull.merge_base, pull.head.sha, files=False)
         own = await self._compare(pull.base.ref, pull.head.sha, files=False)

@@ -62,6 +62,7 @@ class _Parent(_Wire):
 
 
 class _ComparedCommit(_Wire):
+    sha: str
     files: tuple[_File, ...] | None = None
     parents: tuple[_Parent, ...] | None = None
 

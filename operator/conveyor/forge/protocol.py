@@ -8,6 +8,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from conveyor.pipeline.facts import ChangedFile, CommitStatus, ForgeReview, ForgeSettings, HookState, PullRequest
+from conveyor.web.errors import Unavailable
+
+
+class NotComputed(Unavailable):
+    """The forge has not seen yet what was pushed; where it was killed meanwhile it may never see it by itself."""
 
 
 class Forge(Protocol):
@@ -32,14 +37,23 @@ class Forge(Protocol):
     async def pull_request(self, number: int) -> PullRequest | None: ...
 
     async def open_pull_requests(self, *, head: str, base: str) -> tuple[PullRequest, ...]:
-        """The open pull requests from branch `head` of this very repository to `base`."""
+        """The open pull requests from branch `head` of this very repository to `base`. Just after a push, and where the
+        forge has missed it, they are given with an older head; `pull_request` has the newest.
+        """
 
     async def open_pull_request(self, *, head: str, base: str, title: str, body: str) -> PullRequest:
         """Conflict where one is open for this head and base."""
 
     async def diff(self, number: int, *, head: str | None = None) -> bytes:
-        """The diff from merge base to head, binary files included. Unavailable while the forge computes either, and
-        where the head is another than the one that is given.
+        """The diff from merge base to head, binary files included. NotComputed while the forge computes either,
+        Unavailable where the head is another than the one that is given.
+        """
+
+    async def series(self, base: str, head: str) -> tuple[str, ...]:
+        """What each commit does that `head` has and `base` has not, oldest first: the same wherever it is applied.
+
+        A commit that cannot be told that way (a merge, one with binary files) stands for itself alone; where there is
+        more than can be read, the head does. NotFound where either is unknown.
         """
 
     async def statuses(self, commit: str) -> tuple[CommitStatus, ...]:

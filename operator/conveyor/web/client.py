@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from conveyor.web.answer import Answer
-from conveyor.web.errors import Ambiguous, BadCredentials, HostNotAllowed, OutsideError, Refused, Unavailable
+from conveyor.web.errors import Ambiguous, BadCredentials, HostNotAllowed, OutsideError, Refused, TooLarge, Unavailable
 from conveyor.web.hosts import AllowedHosts, origin, parse_url
 from conveyor.web.transport import GuardedTransport
 
@@ -109,7 +109,7 @@ class WebClient:
             try:
                 return await self._once(request, ok, wrote=False, max_bytes=max_bytes)
             except Unavailable as error:
-                if not left or isinstance(error, _TooLarge):
+                if not left or isinstance(error, TooLarge):
                     raise
             delay = BACKOFF_SECONDS * 2 ** (tries - 1 - left)
             await self._sleep(delay * (0.5 + random.random()))  # noqa: S311 jitter is no secret
@@ -175,12 +175,8 @@ async def _body(response: httpx.Response, subject: str, *, wrote: bool, max_byte
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > max_bytes:
-            raise (Ambiguous if wrote else _TooLarge)(f"{subject} answered more than {max_bytes} bytes")
+            raise (Ambiguous if wrote else TooLarge)(f"{subject} answered more than {max_bytes} bytes")
     return bytes(body)
-
-
-class _TooLarge(Unavailable):
-    """Asking again gives the same."""
 
 
 def _from_library(error: Exception, subject: str, *, wrote: bool) -> OutsideError:

@@ -8,6 +8,7 @@ OutsideError
 ├── Conflict          it changed meanwhile, or exists already
 ├── RateLimited       not before `until_seconds` from now
 ├── Unavailable       it did not happen: nothing was sent, or the answer says so
+│   └── TooLarge          the answer is longer than we read; asking again gives the same
 └── Ambiguous         it may or may not have happened: only reading tells
 
 Messages name what was wanted, what was found and never a token, a header or a body.
@@ -51,6 +52,10 @@ class RateLimited(OutsideError):
 
 
 class Unavailable(OutsideError):
+    pass
+
+
+class TooLarge(Unavailable):
     pass
 
 

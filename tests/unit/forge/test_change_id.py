@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from conveyor.forge.change_id import change_id
+from conveyor.forge.change_id import change_id, patch_id, series_id
 
 TEXT = b"""diff --git a/shop/cart.py b/shop/cart.py
 index 1111111..2222222 100644
@@ -109,3 +109,36 @@ def test_changed_mode_changes_the_id() -> None:
 
 def test_id_is_a_sha256_of_the_rest() -> None:
     assert change_id(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+# --- commit by commit
+
+COMMIT, OTHER = "a" * 40, "b" * 40
+LEFT_OUT = b"""diff --git a/logo.png b/logo.png
+index 1111111..2222222 100644
+Binary files a/logo.png and b/logo.png differ
+"""
+
+
+def test_patch_is_the_same_whatever_commit_it_is_in() -> None:
+    assert patch_id(TEXT, commit=COMMIT) == patch_id(TEXT, commit=OTHER) == change_id(TEXT)
+
+
+@pytest.mark.parametrize("patch", [LEFT_OUT, LEFT_OUT + TEXT, TEXT + LEFT_OUT])
+def test_patch_without_the_content_of_a_file_is_its_commit(patch: bytes) -> None:
+    assert patch_id(patch, commit=COMMIT) == COMMIT
+
+
+@pytest.mark.parametrize("mark", [b"+", b"-", b" "])
+def test_content_that_looks_like_a_file_left_out_is_content(mark: bytes) -> None:
+    patch = TEXT + mark + b"Binary files a/x and b/x differ\n"
+    assert patch_id(patch, commit=COMMIT) == patch_id(patch, commit=OTHER)
+
+
+@pytest.mark.parametrize("other", [(), ("x",), ("y", "x"), ("x", "y", "z"), ("xy",)])
+def test_series_of_other_patches_or_in_another_order_has_another_id(other: tuple[str, ...]) -> None:
+    assert series_id(other) != series_id(("x", "y"))
+
+
+def test_id_of_a_series_is_none_of_a_diff() -> None:
+    assert series_id((change_id(TEXT),)) not in (change_id(TEXT), change_id(change_id(TEXT).encode()), change_id(b""))

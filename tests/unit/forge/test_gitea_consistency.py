@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from conveyor.forge.gitea import MAX_CONTAINED, MAX_DIFF_BYTES, Gitea
+from conveyor.forge.change_id import change_id
+from conveyor.forge.gitea import MAX_CONTAINED, MAX_DIFF_BYTES, MAX_SERIES, Gitea
+from conveyor.forge.protocol import NotComputed
 from conveyor.web.client import WebClient
 from conveyor.web.errors import Ambiguous, Conflict, Unavailable
 from conveyor.web.hosts import AllowedHosts
@@ -77,12 +79,13 @@ async def test_diff_of_a_computed_pull_request_is_read() -> None:
     [
         pytest.param({"/git/refs/pull/1/head": ref("c" * 40)}, id="its ref is behind the branch"),
         pytest.param({"/git/refs/pull/1/head": [ref(HEAD, "refs/pull/1/head-x")]}, id="it has no ref of its own"),
+        pytest.param({"/git/refs/pull/1/head": 404}, id="it has no ref at all"),
         pytest.param({f"/compare/{BASE}...{HEAD}": commits(5)}, id="its merge base is old"),
         pytest.param({"/pulls/1": pull(merge_base="")}, id="it has no merge base"),
     ],
 )
-async def test_diff_of_what_is_still_computed_is_unavailable(changed: dict[str, Any]) -> None:
-    with pytest.raises(Unavailable, match="still being computed"):
+async def test_diff_of_what_is_still_computed_is_said_to_be(changed: dict[str, Any]) -> None:
+    with pytest.raises(NotComputed, match="still being computed"):
         await gitea(answers(**changed)).diff(1)
 
 
@@ -106,6 +109,48 @@ async def test_diff_of_a_closed_pull_request_needs_no_recomputing() -> None:
 async def test_huge_diff_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="more than"):
         await gitea(answers(**{"/pulls/1.diff": b"x" * (MAX_DIFF_BYTES + 1)})).diff(1)
+
+
+# --- commit by commit
+
+FIRST, MERGE, BINARY = "1" * 40, "2" * 40, "3" * 40
+
+
+def listed(*shas: str, merges: tuple[str, ...] = (), total: int | None = None) -> dict[str, Any]:
+    """As Gitea lists commits, the newest first."""
+    found = [{"sha": sha, "parents": [{"sha": BASE}] * (2 if sha in merges else 1)} for sha in reversed(shas)]
+    return {"total_commits": len(shas) if total is None else total, "commits": found}
+
+
+def series(patches: dict[str, bytes], comparison: dict[str, Any]) -> Gitea:
+    table = {f"/git/commits/{sha}.diff": patch for sha, patch in patches.items()}
+    return gitea(table | {f"/compare/main...{HEAD}": comparison})
+
+
+async def test_series_has_each_patch_once_oldest_first_and_commits_that_patches_do_not_tell() -> None:
+    binary = b"Binary files a/x and b/x differ\n"
+    patches = {FIRST: b"+one\n", HEAD: b"+two\n", BINARY: binary}
+    forge = series(patches, listed(FIRST, MERGE, BINARY, HEAD, merges=(MERGE,)))
+    assert await forge.series("main", HEAD) == (change_id(b"+one\n"), MERGE, BINARY, change_id(b"+two\n"))
+
+
+@pytest.mark.parametrize(
+    ("patches", "comparison"),
+    [
+        pytest.param({}, listed(*(f"{n:040x}" for n in range(MAX_SERIES + 1))), id="too many commits"),
+        pytest.param({HEAD: b"+"}, listed(HEAD, total=2), id="commits that are not listed"),
+        pytest.param(
+            dict.fromkeys((FIRST, HEAD), b"x" * (MAX_DIFF_BYTES // 2 + 1)), listed(FIRST, HEAD), id="too long patches"
+        ),
+    ],
+)
+async def test_series_that_is_not_read_whole_is_the_head(patches: dict[str, bytes], comparison: dict[str, Any]) -> None:
+    assert await series(patches, comparison).series("main", HEAD) == (HEAD,)
+
+
+async def test_series_with_a_patch_that_cannot_be_read_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        await gitea({f"/compare/main...{HEAD}": listed(HEAD), f"/git/commits/{HEAD}.diff": 500}).series("main", HEAD)
 
 
 # --- what contains what

@@ -12,6 +12,7 @@ def comparison(*newest_first: dict[str, str], merge: int | None = None) -> wire.
     commits: list[dict[str, Any]] = [
         {
             "files": [{"filename": name, "status": status} for name, status in files.items()],
+            "sha": f"{index:040x}",
             "parents": [{"sha": "a"}, {"sha": "b"}] if index == merge else [{"sha": "a"}],
         }
         for index, files in enumerate(newest_first)
