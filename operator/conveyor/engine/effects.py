@@ -29,6 +29,7 @@ RECOMPUTED_SECONDS = 1.0
 """How long Gitea takes to compute the merge base of a branch that it rebased (measured: about 0.5 s)."""
 STARTED_SECONDS = 60.0
 """When a Job that was let begin is looked at, if nothing of it is heard before."""
+LONGEST_PAUSE_SECONDS = 15.0
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?&=%+-]{1,1000}")
 
 
@@ -43,6 +44,23 @@ class Applied:
     """The files that both sides changed, where a rebase was refused for a conflict; empty: they could not be read."""
     created: JobFact | None = None
     """The Job that is there now, where the API server says that it made it for us."""
+
+
+class Patience:
+    """How long an effect that did not come about is left alone: an eighth of the time since it was first tried."""
+
+    def __init__(self) -> None:
+        self._tried: dict[Key, tuple[str, float]] = {}
+
+    def pause(self, key: Key, transition: str, *, now: float) -> float:
+        """In seconds; `now` by a monotonic clock."""
+        about, since = self._tried.get(key, ("", now))
+        if about != transition:
+            self._tried[key] = (transition, since := now)
+        return min((now - since) / 8, LONGEST_PAUSE_SECONDS)
+
+    def forget(self, key: Key) -> None:
+        self._tried.pop(key, None)
 
 
 async def apply(world: World, item: WorkItem, repository: Repository, transition: Transition) -> Applied:

@@ -65,8 +65,6 @@ from conveyor.web.errors import OutsideError, RateLimited
 logger = logging.getLogger(__name__)
 
 SHORTEST_REST = 1.0
-PATIENCE, LONGEST_PAUSE_SECONDS = 8.0, 15.0
-"""An effect that did not come about is tried again after an eighth of the time since it was first tried."""
 
 
 class ItemReconciler:
@@ -78,8 +76,7 @@ class ItemReconciler:
         self._adopting = Adopting(world.leases.judge, world.leases.clock)
         self._refusals: dict[Key, tuple[str, Applied]] = {}
         """Transition id, and how its effect was refused a moment ago; taken by the next pass."""
-        self._tries: dict[Key, tuple[str, float]] = {}
-        """Transition id, and when this process first tried its effect (`World.monotonic`)."""
+        self._patience = effects.Patience()
 
     async def reconcile(self, key: Key) -> Outcome:
         record = self._world.cache.items.get(key)
@@ -113,7 +110,7 @@ class ItemReconciler:
     async def _after_the_end(self, key: Key) -> Outcome:
         """The item is gone: let go of its finished Jobs, which nobody will ask any more."""
         self._refusals.pop(key, None)
-        self._tries.pop(key, None)
+        self._patience.forget(key)
         self._adopting.forget(key)
         await runs.tidy(self._world, [job for job in self._world.cache.jobs_of(key) if job.left_over])
         await self._leases.release_gone(key)
@@ -294,17 +291,9 @@ class ItemReconciler:
             return await self._look_anew(_key(case.item))
         if applied.created is not None:
             return await self._put_down(case, transition, applied.created)
-        return Again(
-            applied.after if applied.result == "applied" else max(applied.after, self._pause(case, transition))
-        )
-
-    def _pause(self, case: Case, transition: Transition) -> float:
-        """Until an effect is tried again: the longer for how long it was tried."""
-        now = self._leases.clock()
-        about, since = self._tries.get(_key(case.item), ("", now))
-        if about != transition.id:
-            self._tries[_key(case.item)] = (transition.id, since := now)
-        return min((now - since) / PATIENCE, LONGEST_PAUSE_SECONDS)
+        if applied.result == "applied":
+            return Again(applied.after)
+        return Again(max(applied.after, self._patience.pause(_key(case.item), transition.id, now=self._leases.clock())))
 
     async def _put_down(self, case: Case, transition: Transition, job: JobFact) -> Outcome:
         """The uid of an effect's Job goes on record from the answer; another pass lets it begin."""
