@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from conveyor.api.answers import Answer, Task
 from conveyor.api.repository import RepositorySpec
@@ -83,3 +84,25 @@ def test_field_of_task_and_answer_is_explained_to_agent_authors(model: type[Base
     text = Path(ROOT, "docs/agents.md").read_text()
     explained = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", text))))
     assert set(aliases(model)) - explained - {"conveyor"} == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_item_that_a_page_shows_depends_on_none_that_it_does_not_show(page: str) -> None:
+    items = [one for one in examples(page) if one["kind"] == "WorkItem"]
+    wanted = {needed["name"] for one in items for needed in one["spec"].get("dependsOn", ())}
+    assert wanted <= {one["metadata"]["name"] for one in items}
+
+
+def specs(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields of a spec and of all that is in it."""
+    for name, field in model.model_fields.items():
+        yield name, field
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from specs(inner)
+
+
+def test_field_of_a_spec_is_read_or_says_that_it_is_not() -> None:
+    code = "".join((ROOT / path).read_text() for path in tree() if path.startswith(("operator/", "webhooks/")))
+    unread = [field for model in SPECS.values() for name, field in specs(model) if f".{name}" not in code]
+    assert [field.description for field in unread if "Not read by this version" not in (field.description or "")] == []

@@ -238,7 +238,7 @@ class RepositorySpec(Model):
     )
     grace_seconds: dict[str, Seconds] = Field(
         default={},
-        description="Stage to how long it may stand still before it is looked at again.",
+        description="Stage to how long it may stand still before it is looked at again. Not read by this version.",
         json_schema_extra=bounded_map(Stage),
     )
 
@@ -248,9 +248,6 @@ class RepositorySpec(Model):
     @property
     def cap_total(self) -> int:
         return self.retries.get(TOTAL, 6)
-
-    def grace(self, stage: Stage, default: int) -> int:
-        return self.grace_seconds.get(stage.value, default)
 
 
 # --- status

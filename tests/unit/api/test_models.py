@@ -84,13 +84,10 @@ def test_a_field_of_a_later_version_is_ignored() -> None:
     assert WorkItemStatus.model_validate({"stage": "review", "mood": "good"}).stage is Stage.REVIEW
 
 
-def test_caps_and_graces_come_from_the_spec_else_from_the_default() -> None:
+def test_caps_come_from_the_spec_else_from_the_default() -> None:
     forge = {"url": "https://git.test", "owner": "acme", "name": "shop", "credentialsSecretRef": {"name": "forge"}}
-    spec = RepositorySpec.model_validate(
-        {"forge": forge, "retries": {"CI": 1, "total": 4}, "graceSeconds": {"review": 60}}
-    )
+    spec = RepositorySpec.model_validate({"forge": forge, "retries": {"CI": 1, "total": 4}})
     assert [spec.cap(Cause.CI), spec.cap(Cause.REVIEW), spec.cap_total] == [1, 3, 4]
-    assert [spec.grace(Stage.REVIEW, 900), spec.grace(Stage.TESTING, 900)] == [60, 900]
 
 
 def test_lookups_in_a_status_find_the_entry_of_that_name() -> None:
