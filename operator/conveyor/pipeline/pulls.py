@@ -56,7 +56,8 @@ def _merged_elsewhere(case: Case, pull: PullRequest) -> Action:
         text = f"pull request #{pull.number} was merged to {default}, not to {base}: resume to accept it"
         return stall(case, StalledReason.BASE_RENAMED, text, after=60.0)
     found, wanted = f"{pull.head} to {pull.base}", f"{case.status.branch} to {base}"
-    text = f"#{pull.number} merged {found}, not {wanted}: resume to open another pull request, or override to done"
+    has = f"{pull.base} has {(pull.merge_sha or pull.head_sha)[:12]} by {pull.merged_by or 'somebody'}"
+    text = f"#{pull.number} merged {found}, not {wanted}, and {has}: resume opens another, or override to done"
     return stall(case, StalledReason.PULL_REQUEST_CLOSED, text, after=60.0)
 
 

@@ -48,6 +48,28 @@ async def test_pull_request_that_goes_elsewhere_after_the_intent_is_not_merged_t
     assert productions(rig) == []
 
 
+async def test_pull_request_that_goes_elsewhere_in_the_moment_of_our_merge_says_which_branch_has_moved() -> None:
+    """Gitea's merge names no base: what it merged to is seen behind it alone."""
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    main = rig.forge.branches["release"] = rig.forge.branches["main"]
+    send = rig.forge.merge
+
+    async def retargeted(number: int, *, head: str) -> None:
+        rig.forge.pulls[number] = replace(rig.forge.pulls[number], base="release")
+        await send(number, head=head)
+
+    rig.forge.merge = retargeted  # type: ignore[method-assign]
+    await rig.run(item, until=7200)
+    head = rig.status(item)["headSHA"]
+    assert (rig.forge.branches["main"], rig.forge.branches["release"]) == (main, head)
+    status, reason, message = rig.condition(item, "Stalled", Kind.WORKITEM)
+    assert (status, reason) == ("True", "PullRequestClosed")
+    assert f"release has {head[:12]} by operator" in message
+    assert productions(rig) == []
+
+
 @pytest.mark.parametrize("other", [{"base": "release"}, {"head": "feature/of-another"}], ids=["base", "branch"])
 async def test_merge_of_another_base_or_branch_is_told_and_resume_opens_another(other: dict[str, Any]) -> None:
     rig, item, number = await approvable()
