@@ -107,7 +107,7 @@ WAITING: Mapping[WaitingReason, Explanation] = {
     WaitingReason.LEASE: Explanation(
         meaning="another process owns its side effects now",
         next_step="it goes on when that process lets go, or has not renewed its Lease in time",
-        command=SHOW,
+        command="kubectl get lease {lease} -o yaml{scope}",
     ),
     WaitingReason.SUSPENDED: Explanation(
         meaning="it is held: spec.suspend is set",
@@ -232,6 +232,18 @@ STALLED: Mapping[str, Explanation] = {
     ),
 }
 
+BEHIND = Explanation(
+    meaning="another item goes through the repository's merges now",
+    next_step="it goes on when that item has been merged, or stands still",
+    command="kubectl workitem why {holder}{scope}",
+)
+"""Of Lease, where the holder is an item that we know."""
+BEHIND_PARKED = Explanation(
+    meaning="another item's merge is parked: nobody can tell whether it happened, and it keeps its Lease",
+    next_step="it goes on when a person has looked after that item",
+    command="kubectl workitem why {holder}{scope}",
+    person=True,
+)
 NOT_SEEN = Explanation(
     meaning="the operator has not looked at it yet",
     next_step="the operator enters it as created within seconds, if it is running and watches this namespace",

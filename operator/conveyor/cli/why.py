@@ -63,6 +63,7 @@ def needs_lane(item: WorkItem) -> bool:
         WaitingReason.EARLIER_ITEM,
         WaitingReason.RUN_SLOT,
         WaitingReason.MONITOR,
+        WaitingReason.LEASE,
     )
 
 
@@ -104,11 +105,19 @@ def _deploy(scene: Scene) -> Explanation | None:
     return without_job if _job(scene.item) is None else None
 
 
+def _lease(scene: Scene) -> Explanation | None:
+    holder = _holder(scene)
+    if holder is None:
+        return None
+    return explanations.BEHIND_PARKED if _is_parked(holder) else explanations.BEHIND
+
+
 NARROWER: Mapping[WaitingReason, Callable[[Scene], Explanation | None]] = {
     WaitingReason.FORGE: _forge,
     WaitingReason.REPOSITORY_FROZEN: _frozen,
     WaitingReason.RUN: _run,
     WaitingReason.DEPLOY: _deploy,
+    WaitingReason.LEASE: _lease,
 }
 """Where the objects say more than the reason does."""
 
@@ -169,12 +178,34 @@ def _job(item: WorkItem) -> str | None:
     return transition.job.name if transition is not None and transition.job is not None else None
 
 
+def _holder(scene: Scene) -> WorkItem | None:
+    """The item for which a process holds the Lease: a holder's name ends with the item's uid."""
+    waiting, mine = scene.item.status.waiting, scene.item.metadata.uid
+    said = waiting.message if waiting is not None else ""
+    others = (entry for entry in scene.lane.under_way if isinstance(entry, WorkItem) and entry.metadata.uid != mine)
+    return next((other for other in others if f"/{other.metadata.uid}" in said), None)
+
+
+def _is_parked(holder: WorkItem) -> bool:
+    transition = holder.status.transition
+    return transition is not None and transition.phase == "Unknown"
+
+
+def _lease_name(scene: Scene) -> str:
+    """That of the repository's merges, if that is the one the operator names."""
+    waiting, merges = scene.item.status.waiting, f"merge-{scene.item.spec.repository_ref.name}"
+    of_merges = waiting is not None and merges in waiting.message
+    return merges if of_merges else f"transition-{scene.item.metadata.uid}"
+
+
 def _filled(template: str, scene: Scene) -> str:
     on = _on(scene.item)
     values = {
         "name": scene.item.name,
         "repository": scene.item.spec.repository_ref.name,
         "job": _job(scene.item) or "",
+        "holder": holder.name if (holder := _holder(scene)) is not None else "",
+        "lease": _lease_name(scene),
         "dependency": on[1] if on is not None and on[0] == "WorkItem" else scene.item.name,
     }
     quoted = {field: shlex.quote(value) for field, value in values.items()} | {"scope": scene.scope}
@@ -273,6 +304,16 @@ def _verdict(scene: Scene) -> str:
     return f'{look}the other answer: kubectl workitem reject {name} "<reason>"{scope}'
 
 
+def _behind(scene: Scene) -> str:
+    holder = _holder(scene)
+    if holder is None:
+        return ""
+    if not _is_parked(holder):
+        return f"behind {holder.name} ({holder.status.stage})"
+    name = shlex.quote(holder.name)
+    return f"behind {holder.name}; to go past it: kubectl workitem release-lease {name}{scene.scope}"
+
+
 def _pull(scene: Scene) -> str:
     pull = scene.item.status.pull_request
     return pull.url if pull is not None else ""
@@ -296,5 +337,6 @@ DETAILS: Mapping[WaitingReason, Callable[[Scene], str]] = {
     WaitingReason.CI: _pull,
     WaitingReason.REVIEW: _pull,
     WaitingReason.FORGE: _repository,
+    WaitingReason.LEASE: _behind,
     WaitingReason.PERSON: _question,
 }

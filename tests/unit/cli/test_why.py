@@ -118,6 +118,43 @@ async def test_a_run_that_was_put_off_has_no_logs_to_look_at() -> None:
     assert found["next"] == "nothing to do; to look: kubectl workitem show shop-et-17"
 
 
+def merging(phase: str) -> dict[str, Any]:
+    intent = {"id": "t1", "from": "deploy-staging", "to": "deploy", "effect": "Merge", "phase": phase}
+    owned = {"precondition": {}, "fencingToken": 4, "holder": "1b2c/ops.pod/9f", "deadlineTime": ago(minutes=-5)}
+    return at("deploy-staging", transition=intent | owned, waiting=waiting("Merge"))
+
+
+def held_by(other: dict[str, Any]) -> dict[str, Any]:
+    text = f"Lease merge-shop is held by 1b2c/ops.pod/9f/{other['metadata']['uid']}: it goes on when that one is done"
+    return at("deploy-staging", waiting=waiting("Lease", text, on=("Repository", "shop")))
+
+
+async def test_a_lease_that_another_item_holds_leads_to_that_item() -> None:
+    other = item("shop-et-9", status=merging("Prepared"))
+    found = await screen(held_by(other), other)
+    assert found["details"] == "behind shop-et-9 (deploy-staging)"
+    assert found["next"] == "nothing to do; to look: kubectl workitem why shop-et-9"
+
+
+async def test_a_lease_that_a_parked_merge_keeps_is_a_persons_matter() -> None:
+    other = item("shop-et-9", status=merging("Unknown"))
+    found = await screen(held_by(other), other)
+    assert found["details"] == "behind shop-et-9; to go past it: kubectl workitem release-lease shop-et-9"
+    assert found["next"] == "kubectl workitem why shop-et-9"
+
+
+@pytest.mark.parametrize(
+    ("message", "lease"),
+    [
+        ("Lease merge-shop is held by 1b2c/ops.pod/9f/gone: it goes on when", "merge-shop"),
+        ("Lease transition-u is held by 1b2c/ops.pod/9f/gone: it goes on when", "transition-uid-shop-et-17"),
+    ],
+)
+async def test_a_lease_of_nobody_that_we_know_is_looked_at_itself(message: str, lease: str) -> None:
+    found = await screen(at("deploy-staging", waiting=waiting("Lease", message, on=("Repository", "shop"))))
+    assert (found["details"], found["next"]) == ("", f"nothing to do; to look: kubectl get lease {lease} -o yaml")
+
+
 async def test_a_question_is_answered_on_the_ticket_first() -> None:
     asked = last_run("developer", "development", verdict="blocked", question="which colour?")
     found = await screen(at("development", waiting=waiting("Person", "the developer asks"), lastRun=asked))
