@@ -37,6 +37,7 @@ _FORGE = (
     (r"(pulls|issues)/\d+(/\w+)?", r"\1/{n}\2"),
     (r"git/refs/heads/.+", "git/refs/heads/{branch}"),
     (r"git/refs/pull/.+", "git/refs/pull/{n}/head"),
+    (r"git/commits/.+\.diff", "git/commits/{sha}.diff"),
     (r"commits/.+/statuses", "commits/{sha}/statuses"),
     (rf"compare/{_SHA}\.\.\.{_SHA}", "compare/{sha}...{sha}"),
     (rf"compare/.+\.\.\.{_SHA}", "compare/{base}...{sha}"),

@@ -61,7 +61,10 @@ def review_word(
     if len(good) >= needed:
         return Passed(f"approved by {', '.join(sorted(good))}"[:256])
     whose = ", ".join(sorted(reviewers)) or "nobody: no reviewer is known"
-    return NotEvaluated(f"{len(good)} of {needed} approvals of this commit, by {whose}"[:256], WaitingReason.REVIEW)
+    others = sorted((reviewers & newest.keys()) - set(good))
+    older = "".join(f"; {author} approved {newest[author].commit[:12]}" for author in others if newest[author].official)
+    text = f"{len(good)} of {needed} approvals of {head[:12]}, by {whose}{older}"
+    return NotEvaluated(text[:256], WaitingReason.REVIEW)
 
 
 def carried_heads(case: Case, head: str) -> frozenset[str]:

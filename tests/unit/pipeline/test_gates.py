@@ -162,6 +162,13 @@ def test_reviews(reviews: tuple[ForgeReview, ...], needed: int, expected: str) -
     assert word(said) == expected
 
 
+def test_approval_of_another_commit_is_named() -> None:
+    known, none = frozenset({REVIEWER, "lead"}), frozenset[str]()
+    said = review_word((review(commit=OLD),), head=HEAD, carried=none, needed=1, reviewers=known, excluded=none)
+    assert isinstance(said, NotEvaluated)
+    assert said.reason == f"0 of 1 approvals of {HEAD[:12]}, by lead, {REVIEWER}; {REVIEWER} approved {OLD[:12]}"
+
+
 def test_with_no_reviewer_known_nobody_approves() -> None:
     none: frozenset[str] = frozenset()
     said = review_word((APPROVED,), head=HEAD, carried=none, needed=1, reviewers=none, excluded=none)
