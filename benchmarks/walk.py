@@ -83,7 +83,7 @@ class Walk:
             Subject(self._item, self._repository, wanted),
             cast("Cluster", self._doors),
             cast("Connections", self._doors),
-            changes=Changes(lambda: self._now),
+            changes=Changes(lambda: 0.0),
             lane=self._lane,
             slot_free=True,
             nonce="00ff",

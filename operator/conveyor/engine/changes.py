@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 from conveyor.api.workitem import Effect, WorkItemStatus
 from conveyor.forge.change_id import change_id, series_id
@@ -11,7 +10,7 @@ from conveyor.forge.protocol import Forge, NotComputed
 from conveyor.pipeline.facts import PullRequest
 from conveyor.web.errors import NotFound
 
-PATIENCE = timedelta(seconds=60)
+PATIENCE_SECONDS = 60.0
 """How long a diff may take; Gitea is late by a few seconds."""
 MAX_LATE = 1000
 
@@ -19,9 +18,10 @@ MAX_LATE = 1000
 class Changes:
     """Remembers since when which head has waited for its diff; a restart may lose that."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self._late: dict[tuple[str, str], datetime] = {}
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock`: monotonic seconds."""
+        self._clock = clock
+        self._late: dict[tuple[str, str], float] = {}
 
     async def read(self, forge: Forge, pull: PullRequest, status: WorkItemStatus) -> str:
         """The id of the change. NotComputed where the forge is not later than it usually is."""
@@ -40,11 +40,10 @@ class Changes:
         return series_id(await forge.series(pull.base, pull.head_sha))
 
     def _is_late_for_long(self, pull: PullRequest) -> bool:
-        head, now = (pull.url, pull.head_sha), self._now()
+        head, now = (pull.url, pull.head_sha), self._clock()
         if head not in self._late and len(self._late) >= MAX_LATE:
             self._late.clear()
-        since = self._late[head] = min(self._late.get(head, now), now)
-        return now - since >= PATIENCE
+        return now - self._late.setdefault(head, now) >= PATIENCE_SECONDS
 
 
 async def _is_rebased(forge: Forge, pull: PullRequest, status: WorkItemStatus) -> bool:

@@ -72,7 +72,7 @@ class ItemReconciler:
         self._world, self._hub, self._slots, self._events = world, hub, slots, events
         self._leases, self._prober, self._endings = world.leases, prober, Endings(world, hub, events)
         self._leases.released = hub.lease_released
-        self._changes = Changes(world.now)
+        self._changes = Changes(world.leases.clock)
         self._adopting = Adopting(world.leases.judge, world.leases.clock)
         self._refusals: dict[Key, tuple[str, Applied]] = {}
         """Transition id, and how its effect was refused a moment ago; taken by the next pass."""
