@@ -233,8 +233,8 @@ STALLED: Mapping[str, Explanation] = {
 }
 
 BEHIND = Explanation(
-    meaning="another item goes through the repository's merges now",
-    next_step="it goes on when that item has been merged, or stands still",
+    meaning="another item of the repository is being merged or deployed now",
+    next_step="it goes on when that one has ended, or stands still",
     command="kubectl workitem why {holder}{scope}",
 )
 """Of Lease, where the holder is an item that we know."""

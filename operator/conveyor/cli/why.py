@@ -192,10 +192,11 @@ def _is_parked(holder: WorkItem) -> bool:
 
 
 def _lease_name(scene: Scene) -> str:
-    """That of the repository's merges, if that is the one the operator names."""
-    waiting, merges = scene.item.status.waiting, f"merge-{scene.item.spec.repository_ref.name}"
-    of_merges = waiting is not None and merges in waiting.message
-    return merges if of_merges else f"transition-{scene.item.metadata.uid}"
+    """The one of the repository that the operator names, else the item's own."""
+    item = scene.item
+    said = item.status.waiting.message if item.status.waiting is not None else ""
+    shared = (f"{kind}-{item.spec.repository_ref.name}" for kind in ("merge", "deploy"))
+    return next((name for name in shared if f"{name} " in said), f"transition-{item.metadata.uid}")
 
 
 def _filled(template: str, scene: Scene) -> str:

@@ -133,7 +133,11 @@ def parked(case: Case, transition: Transition, *, refused: str = "") -> Action:
 
 
 def was_refused(case: Case) -> bool:
-    """Whether the intent is parked because it was refused: it is not tried again unasked."""
+    """Whether the intent is parked because it was refused: it is not tried again unasked.
+
+    Told by the words on record, for a phase is Prepared or Unknown and nothing else. Words of another version read as
+    not refused: the effect is then tried again, which has provably not begun.
+    """
     if case.status.stalled != StalledReason.EFFECT_UNKNOWN:
         return False
     stalled = next((entry for entry in case.status.conditions if entry.type == "Stalled"), None)

@@ -147,6 +147,7 @@ async def test_a_lease_that_a_parked_merge_keeps_is_a_persons_matter() -> None:
     ("message", "lease"),
     [
         ("Lease merge-shop is held by 1b2c/ops.pod/9f/gone: it goes on when", "merge-shop"),
+        ("Lease deploy-shop cannot be taken now: 503", "deploy-shop"),
         ("Lease transition-u is held by 1b2c/ops.pod/9f/gone: it goes on when", "transition-uid-shop-et-17"),
     ],
 )
