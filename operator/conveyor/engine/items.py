@@ -23,6 +23,7 @@ from conveyor.engine.adopting import Adopting
 from conveyor.engine.amend import apply_amend
 from conveyor.engine.changes import Changes
 from conveyor.engine.effects import Applied
+from conveyor.engine.deploying import deploy_under_way, held_by
 from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub
@@ -51,12 +52,12 @@ from conveyor.pipeline.actions import (
     StopEffect,
     StopRun,
 )
-from conveyor.pipeline.case import SOON, Case, wait
+from conveyor.pipeline.case import SOON, Case, on_repository, wait
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.effect_jobs import follow_job
 from conveyor.pipeline.ended import may_be_merged_late
 from conveyor.pipeline.facts import NOT_READ, JobFact, Unknown
-from conveyor.pipeline.leases import kept, merge_lease, needed, transition_lease
+from conveyor.pipeline.leases import kept, leases_of, needed
 from conveyor.pipeline.orphaned import decide_without_repository
 from conveyor.pipeline.runs import follow
 from conveyor.pipeline.wants import wants
@@ -168,6 +169,8 @@ class ItemReconciler:
         adopts = intent is not None and _adopts(intent, action)
         if intent is not None and adopts and not names:
             return action if await self._adopting.is_left(owner.key, intent) else Settle(case.status, after=1.0)
+        if text := deploy_under_way(self._world, case, action):
+            return _wait_for_lease(case, text, after=case.policy.poll_seconds)
         for name in sorted(names):
             match await self._leases.take(name, owner):
                 case Held() if adopts and not await self._leases.confirm(name, owner):
@@ -177,12 +180,10 @@ class ItemReconciler:
                 case HeldBy(holder) if holder.endswith(f"/{owner.uid}"):
                     return Settle(case.status, after=SOON)  # whoever has it writes this very status
                 case HeldBy(holder):
-                    text = f"Lease {name} is held by {holder}: it goes on when that one is done or gone"
-                    on, poll = ("Repository", case.repository.name), case.policy.poll_seconds
-                    return wait(case, WaitingReason.LEASE, text, on=on, after=poll)
+                    text = held_by(self._world, case, name=name, holder=holder)
+                    return _wait_for_lease(case, text, after=case.policy.poll_seconds)
                 case Unsure(reason):
-                    text = f"Lease {name} cannot be taken now: {reason}"
-                    return wait(case, WaitingReason.LEASE, text, on=("Repository", case.repository.name), after=1.0)
+                    return _wait_for_lease(case, f"Lease {name} cannot be taken now: {reason}", after=1.0)
         if begins_by_repository(case, action) and not await is_newest(self._world, self._hub, case):
             return Settle(case.status, after=SHORTEST_REST)
         return action
@@ -305,8 +306,7 @@ class ItemReconciler:
 
     async def _take_leases_away(self, item: WorkItem, action: ReleaseLeases) -> Outcome:
         """First they go, then it is said: dead in between, the next process finds none and says so."""
-        names = frozenset({transition_lease(item), merge_lease(item)})
-        gone = await self._leases.force_release(_owner(item), names)
+        gone = await self._leases.force_release(_owner(item), leases_of(item))
         if gone:
             logger.warning("leases released by force", extra={"key": str(_key(item)), "leases": gone})
         return await self._settle(item, action.released if gone else action.nothing)
@@ -382,6 +382,10 @@ def _key(item: WorkItem) -> Key:
 
 def _owner(item: WorkItem) -> Owner:
     return Owner(_key(item), item.metadata.uid, item.spec.repository_ref.name)
+
+
+def _wait_for_lease(case: Case, text: str, *, after: float) -> Settle:
+    return wait(case, WaitingReason.LEASE, text, on=on_repository(case), after=after)
 
 
 def _adopts(intent: Transition, action: Action) -> bool:

@@ -5,25 +5,24 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from conveyor.api.objects import Repository
-from conveyor.api.workitem import Effect
 from conveyor.cluster.protocol import JSONObject, Key, Kind
 from conveyor.engine.hub import Hub
 from conveyor.engine.outcomes import Again, Outcome, Retry
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.case import Case
-from conveyor.pipeline.leases import REGION
-
-_BY_RECORD = frozenset({Effect.PRODUCTION, Effect.ROLLBACK})
-"""What is begun by what the Repository says is deployed."""
+from conveyor.pipeline.leases import DEPLOYS, REGION
 
 
 def begins_by_repository(case: Case, action: Action) -> bool:
-    """Whether it records an intent between rebase and merge, out of no other one; or any to deploy or to go back."""
+    """Whether it records an intent between rebase and merge, out of no other one; or any to deploy or to go back.
+
+    These two are begun by what the Repository says is deployed.
+    """
     old, new = case.status.transition, action.status.transition if isinstance(action, Settle) else None
     if new is None or (old is not None and old.id == new.id):
         return False
-    return new.effect in _BY_RECORD or (old is None and new.effect in REGION)
+    return new.effect in DEPLOYS or (old is None and new.effect in REGION)
 
 
 async def is_newest(world: World, hub: Hub, case: Case) -> bool:

@@ -1,4 +1,4 @@
-"""Which Leases a step needs, and which stay held after it (decision 0006).
+"""Which Leases a step needs, and which stay held after it (decisions 0006 and 0012).
 
 A Lease keeps a second actor from starting the same heavy work; it is not what makes a transition safe.
 """
@@ -15,6 +15,9 @@ from conveyor.pipeline.lane import CLOCK_SKEW
 
 REGION = frozenset({Effect.REBASE, Effect.IMAGE, Effect.STAGING, Effect.MERGE, Effect.RATCHET})
 """One item at a time per repository goes through these, from first to last."""
+DEPLOYS = frozenset({Effect.PRODUCTION, Effect.ROLLBACK})
+"""One Job at a time per repository changes what runs, from its intent to its result on record."""
+_KEPT_IN_DOUBT = DEPLOYS | {Effect.MERGE}
 
 
 def transition_lease(item: WorkItem) -> str:
@@ -23,6 +26,15 @@ def transition_lease(item: WorkItem) -> str:
 
 def merge_lease(item: WorkItem) -> str:
     return f"merge-{item.spec.repository_ref.name}"
+
+
+def deploy_lease(item: WorkItem) -> str:
+    return f"deploy-{item.spec.repository_ref.name}"
+
+
+def leases_of(item: WorkItem) -> frozenset[str]:
+    """All that an item can ever hold."""
+    return frozenset({transition_lease(item), merge_lease(item), deploy_lease(item)})
 
 
 def needed(item: WorkItem, action: Action, *, enabled: bool) -> frozenset[str]:
@@ -43,11 +55,11 @@ def needed(item: WorkItem, action: Action, *, enabled: bool) -> frozenset[str]:
 
 
 def kept(item: WorkItem, *, enabled: bool) -> frozenset[str]:
-    """What stays held between passes: what the next step needs, and the Leases of a parked merge."""
+    """What stays held between passes: what the next step needs, and the Leases of a parked merge, deploy or rollback."""
     transition = item.status.transition
     if item.metadata.deletion_timestamp is not None:
         return frozenset()
-    if transition is not None and transition.phase == "Unknown" and transition.effect == Effect.MERGE:
+    if transition is not None and transition.phase == "Unknown" and transition.effect in _KEPT_IN_DOUBT:
         return _names(item, transition)
     return _of(item, item.status, enabled=enabled)
 
@@ -80,8 +92,10 @@ def _of(item: WorkItem, status: WorkItemStatus, *, enabled: bool) -> frozenset[s
 def _names(item: WorkItem, transition: Transition) -> frozenset[str]:
     if not transition.lease_used:
         return frozenset()
-    both = transition.effect in REGION
-    return frozenset({transition_lease(item), merge_lease(item)} if both else {transition_lease(item)})
+    own = frozenset({transition_lease(item)})
+    if transition.effect in REGION:
+        return own | {merge_lease(item)}
+    return own | {deploy_lease(item)} if transition.effect in DEPLOYS else own
 
 
 def in_region(status: WorkItemStatus) -> bool:
