@@ -23,7 +23,7 @@ PATHS = {
 }
 REPOSITORY = "shop"
 """The one Repository of a lane."""
-OF_THE_PROCESS = ("transition-", "merge-")
+OF_THE_PROCESS = ("transition-", "merge-", "deploy-")
 """Leases with other names are the process's own."""
 
 

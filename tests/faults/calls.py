@@ -11,7 +11,7 @@ from typing import Any
 
 Object = dict[str, Any]
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-HEARTBEAT = re.compile(r"/leases(/(?!transition-|merge-)[^/]+)?$")
+HEARTBEAT = re.compile(r"/leases(/(?!transition-|merge-|deploy-)[^/]+)?$")
 """Leases of the process itself: the watch's heartbeat, leadership. Those that own side effects are counted."""
 RENEW = "renew"
 """What a Lease's holder does every ten seconds: how often it comes up is a matter of the machine's speed."""

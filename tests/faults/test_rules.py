@@ -130,6 +130,7 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/x/leases"
         pytest.param(Call("POST", "/apis/events.k8s.io/v1/namespaces/x/events"), False, id="an Event"),
         pytest.param(Call("PATCH", f"{LEASES}/conveyor-operator-heartbeat"), False, id="the heartbeat"),
         pytest.param(Call("PUT", f"{LEASES}/merge-shop"), True, id="a Lease of a merge"),
+        pytest.param(Call("PUT", f"{LEASES}/deploy-shop"), True, id="a Lease of a deploy"),
         pytest.param(Call("POST", LEASES, body=b'{"metadata": {"name": "transition-1"}}'), True, id="a new Lease"),
         pytest.param(Call("POST", LEASES, body=b'{"metadata": {"name": "leader"}}'), False, id="a new leader"),
     ],

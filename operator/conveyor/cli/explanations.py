@@ -239,7 +239,7 @@ BEHIND = Explanation(
 )
 """Of Lease, where the holder is an item that we know."""
 BEHIND_PARKED = Explanation(
-    meaning="another item's merge is parked: nobody can tell whether it happened, and it keeps its Lease",
+    meaning="another item's merge or deploy is parked: nobody can tell whether it happened, and it keeps its Lease",
     next_step="it goes on when a person has looked after that item",
     command="kubectl workitem why {holder}{scope}",
     person=True,

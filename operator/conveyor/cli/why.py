@@ -17,6 +17,7 @@ from conveyor.cli.hints import scoped
 from conveyor.cli.items import dependencies_of, watch_of
 from conveyor.cli.lanes import Lane, Lanes
 from conveyor.cli.sheet import Card, Column, Sheet, Value
+from conveyor.pipeline.leases import DEPLOYS
 
 COLUMNS = (
     Column("Item", "name"),
@@ -179,11 +180,11 @@ def _job(item: WorkItem) -> str | None:
 
 
 def _holder(scene: Scene) -> WorkItem | None:
-    """The item for which a process holds the Lease: a holder's name ends with the item's uid."""
+    """The item for which a process holds the Lease: a holder's name ends with the item's uid, or it is named first."""
     waiting, mine = scene.item.status.waiting, scene.item.metadata.uid
     said = waiting.message if waiting is not None else ""
     others = (entry for entry in scene.lane.under_way if isinstance(entry, WorkItem) and entry.metadata.uid != mine)
-    return next((other for other in others if f"/{other.metadata.uid}" in said), None)
+    return next((it for it in others if f"/{it.metadata.uid}" in said or said.startswith(f"{it.name} ")), None)
 
 
 def _is_parked(holder: WorkItem) -> bool:
@@ -309,7 +310,8 @@ def _behind(scene: Scene) -> str:
     holder = _holder(scene)
     if holder is None:
         return ""
-    if not _is_parked(holder):
+    deploys = holder.status.transition is not None and holder.status.transition.effect in DEPLOYS
+    if deploys or not _is_parked(holder):  # nobody goes past a deploy that may be at work
         return f"behind {holder.name} ({holder.status.stage})"
     name = shlex.quote(holder.name)
     return f"behind {holder.name}; to go past it: kubectl workitem release-lease {name}{scene.scope}"

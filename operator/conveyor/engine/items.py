@@ -22,8 +22,8 @@ from conveyor.engine.admission import admit
 from conveyor.engine.adopting import Adopting
 from conveyor.engine.amend import apply_amend
 from conveyor.engine.changes import Changes
-from conveyor.engine.effects import Applied
 from conveyor.engine.deploying import deploy_under_way, held_by
+from conveyor.engine.effects import Applied
 from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
 from conveyor.engine.hub import Hub

@@ -86,6 +86,8 @@ class Amend:
     """The ratchet's new mark: put there only upwards."""
     production: Production | None = None
     """What is deployed now."""
+    replaces: Production | None = None
+    """What it was decided to replace: put there in the place of nothing else."""
     freeze: Freeze | None = None
     """An automatic freeze, once per id; one that was cleared stays cleared."""
 

@@ -12,7 +12,7 @@ def amended(status: RepositoryStatus, amend: Amend) -> RepositoryStatus:
     update: dict[str, object] = {}
     if amend.coverage is not None and (status.coverage is None or amend.coverage.percent > status.coverage.percent):
         update["coverage"] = amend.coverage
-    if amend.production is not None:
+    if amend.production is not None and status.production == amend.replaces:
         update["production"] = amend.production
     if amend.freeze is not None:
         update["freezes"] = with_freeze(status.freezes, amend.freeze)

@@ -32,6 +32,7 @@ from conveyor.pipeline.intents import (
 from conveyor.pipeline.job_gates import built_image, with_word, without_words
 from conveyor.pipeline.job_kinds import JOB_KINDS
 from conveyor.pipeline.monitoring import watched
+from conveyor.pipeline.overtaken import outrun
 from conveyor.pipeline.rolling_back import roll_back, rolled_back
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED
 from conveyor.pipeline.words import head_sha
@@ -195,9 +196,12 @@ def _production(case: Case, transition: Transition, ending: EffectEnding) -> Act
     revision = (ending.revision or head)[:256]
     image = ending.image or built_image(case.status)
     deployed = Production(image=image, sha=head, revision=revision, item=case.item.name)
-    if case.repository.status.production != deployed:
-        return Amend(production=deployed)
-    status = with_word(case, transition, passed=True, reason=ending.summary)
+    recorded, status = (
+        case.repository.status.production,
+        with_word(case, transition, passed=True, reason=ending.summary),
+    )
+    if recorded != deployed:
+        return outrun(case, status) or Amend(production=deployed, replaces=recorded)
     status = watched(case, status.model_copy(update={"revision": revision}))
     return arrived(case, transition, status, cause="deployed")
 

@@ -55,7 +55,7 @@ def needed(item: WorkItem, action: Action, *, enabled: bool) -> frozenset[str]:
 
 
 def kept(item: WorkItem, *, enabled: bool) -> frozenset[str]:
-    """What stays held between passes: what the next step needs, and the Leases of a parked merge, deploy or rollback."""
+    """What stays held between passes: what the next step needs, and what a parked merge, deploy or rollback had."""
     transition = item.status.transition
     if item.metadata.deletion_timestamp is not None:
         return frozenset()

@@ -54,7 +54,8 @@ def rolled_back(case: Case, transition: Transition, ending: EffectEnding) -> Act
         return _given_up(case, f"{transition.reason}; {tried}")
     production = case.repository.status.production
     if production is None or production.image != transition.previous_image:
-        return Amend(production=Production(image=transition.previous_image, sha="", revision=ending.revision))
+        back = Production(image=transition.previous_image, sha="", revision=ending.revision)
+        return Amend(production=back, replaces=production)
     text = f"{transition.reason}; rolled back to {transition.previous_image}"
     if transition.to_stage != Stage.DEVELOPMENT:
         why = _held(case) or "the work is not to blame"

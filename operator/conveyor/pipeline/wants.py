@@ -78,7 +78,7 @@ def wants(
     """
     status = item.status
     if item.metadata.deletion_timestamp is not None:
-        return to_its_end(item)
+        return to_its_end(item) | _of_result(item, repository)
     if status.stage is None or status.stage in TERMINAL:
         return frozenset({Want.PULL}) if may_be_merged else frozenset()
     return _of_override(item) | _of_situation(item, repository, lane, look_at_ticket=look_at_ticket)
@@ -98,7 +98,8 @@ def _of_situation(item: WorkItem, repository: Repository, lane: Lane, *, look_at
     ticket = frozenset({Want.TICKET, Want.STATES}) if item.spec.source is not None else frozenset()
     if status.transition is not None:
         job = frozenset({Want.EFFECT_JOB}) if status.transition.job is not None else frozenset()
-        return _OF_EFFECT.get(status.transition.effect, frozenset()) | job | (ticket if look_at_ticket else frozenset())
+        effect = _OF_EFFECT.get(status.transition.effect, frozenset()) | _of_result(item, repository)
+        return effect | job | (ticket if look_at_ticket else frozenset())
     if status.active_run is not None:
         pull = frozenset({Want.PULL}) if status.pull_request is not None else frozenset()
         return frozenset({Want.RUN_JOB}) | pull | (ticket if look_at_ticket else frozenset())
@@ -114,7 +115,18 @@ def _of_deploy(item: WorkItem, repository: Repository) -> frozenset[Want]:
     """What says whether a later commit is deployed than the one that is to be."""
     status = item.status
     begins = status.stage == Stage.DEPLOY and status.stalled is None and bool(repository.spec.deploy.template)
-    doubt = begins and bool(status.merge_sha) and later_deploy(status, repository) is not None
+    return _in_doubt(item, repository) if begins else frozenset()
+
+
+def _of_result(item: WorkItem, repository: Repository) -> frozenset[Want]:
+    """The same of a deploy under way: what it comes to never replaces a later one."""
+    transition = item.status.transition
+    deploys = transition is not None and transition.effect == Effect.PRODUCTION
+    return _in_doubt(item, repository) if deploys else frozenset()
+
+
+def _in_doubt(item: WorkItem, repository: Repository) -> frozenset[Want]:
+    doubt = bool(item.status.merge_sha) and later_deploy(item.status, repository) is not None
     return frozenset({Want.MERGE_IN_PRODUCTION}) if doubt else frozenset()
 
 

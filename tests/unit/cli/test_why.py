@@ -144,6 +144,21 @@ async def test_a_lease_that_a_parked_merge_keeps_is_a_persons_matter() -> None:
 
 
 @pytest.mark.parametrize(
+    ("phase", "following"),
+    [
+        ("Prepared", "nothing to do; to look: kubectl workitem why shop-et-9"),
+        ("Unknown", "kubectl workitem why shop-et-9"),
+    ],
+)
+async def test_a_deploy_under_way_leads_to_its_item_and_not_past_it(phase: str, following: str) -> None:
+    deploying = merging(phase)
+    other = item("shop-et-9", status=deploying | {"transition": deploying["transition"] | {"effect": "Production"}})
+    text = "shop-et-9 has its Production under way: it goes on when the result of that is on record"
+    found = await screen(at("deploy", waiting=waiting("Lease", text, on=("Repository", "shop"))), other)
+    assert (found["details"], found["next"]) == ("behind shop-et-9 (deploy-staging)", following)
+
+
+@pytest.mark.parametrize(
     ("message", "lease"),
     [
         ("Lease merge-shop is held by 1b2c/ops.pod/9f/gone: it goes on when", "merge-shop"),

@@ -24,7 +24,7 @@ async def test_item_takes_each_lease_once_and_leaves_none() -> None:
     rig.repository()
     item = rig.item()
     await rig.run(item)
-    assert leases_made(rig) == {"merge": 1, "transition": 2}
+    assert leases_made(rig) == {"merge": 1, "deploy": 1, "transition": 2}
     assert rig.cluster.store.keys(LEASES) == []
 
 

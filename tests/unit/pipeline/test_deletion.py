@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from conveyor.api.objects import WorkItem
+from conveyor.api.repository import Production
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, TransitionJob, WorkItemStatus
 from conveyor.pipeline.actions import Action, Amend, Apply, Farewell, LetGo, Settle, StopEffect, StopRun
@@ -28,6 +29,7 @@ from tests.unit.pipeline.builders import (
     item,
     job,
     merged_pull,
+    on_record,
     orphan,
     pull,
     transition,
@@ -215,6 +217,8 @@ def test_only_what_was_begun_is_read() -> None:
     assert read(item(Stage.REVIEW, held=True, deleted=NOW)) == frozenset()
     assert read(item(Stage.REVIEW, deleted=NOW, active_run=active_run(Stage.REVIEW))) == {Want.RUN_JOB}
     assert read(DEPLOYING) == {Want.EFFECT_JOB}
+    later = on_record(AUTO, production=Production(image="cart:8", sha="c" * 40, item="pear"))
+    assert wants(DEPLOYING, later, OPEN_LANE, look_at_ticket=True) == {Want.EFFECT_JOB, Want.MERGE_IN_PRODUCTION}
     assert read(MERGING) == {Want.PULL, Want.BASE, Want.HEAD_IN_BASE}
     assert read(item(Stage.CREATED, deleted=NOW, transition=transition(Effect.CUT_BRANCH))) == frozenset()
 

@@ -7,10 +7,12 @@ import pytest
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import Production
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Effect, WorkItemStatus
+from conveyor.api.workitem import Effect, StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Amend
+from conveyor.pipeline.amending import amended
 from conveyor.pipeline.case import Facts
 from conveyor.pipeline.facts import Fact
+from conveyor.pipeline.leases import kept
 from tests.unit.pipeline.builders import (
     BASE,
     HEAD,
@@ -94,6 +96,40 @@ LATER = on_record(WANTED, production=Production(image=IMAGE, sha="c" * 40, revis
 )
 def test_commit_is_deployed_only_over_an_earlier_one(found: Fact[bool], expected: str) -> None:
     assert decide_row(item(Stage.DEPLOY), facts(merge_in_production=found), of=LATER) == expected
+
+
+def test_deploy_that_passed_replaces_an_earlier_one_on_record() -> None:
+    action = decided(at_work(Effect.PRODUCTION), facts(effect_job=job(), merge_in_production=False), of=LATER)
+    assert isinstance(action, Amend)
+    assert action.replaces == LATER.status.production
+
+
+def test_deploy_that_passed_waits_while_nobody_can_tell_whether_a_later_one_is_on_record() -> None:
+    status = deployed(facts(effect_job=job(), merge_in_production=UNKNOWN), of=LATER)
+    assert status.transition is not None
+    assert status.waiting is not None
+    assert status.waiting.reason == WaitingReason.FORGE
+
+
+def test_deploy_beside_a_later_one_is_stalled_with_its_word_on_record() -> None:
+    status = deployed(facts(effect_job=job(), merge_in_production=True), of=LATER)
+    word = status.gate("deploy_status")
+    assert (status.transition, status.stage, status.stalled) == (None, Stage.DEPLOY, StalledReason.DEPLOY_FAILED)
+    assert word is not None
+    assert word.passed
+
+
+def test_what_was_deployed_replaces_nothing_that_came_meanwhile() -> None:
+    mine, pear = Production(image=IMAGE, sha=HEAD, revision=HEAD, item="shop-et-17"), LATER.status.production
+    assert amended(LATER.status, Amend(production=mine, replaces=None)).production == pear
+    assert amended(LATER.status, Amend(production=mine, replaces=pear)).production == mine
+
+
+@pytest.mark.parametrize("effect", [Effect.PRODUCTION, Effect.ROLLBACK])
+@pytest.mark.parametrize("phase", ["Prepared", "Unknown"])
+def test_deploy_keeps_its_leases_even_parked_and_the_merges_are_free(effect: Effect, phase: str) -> None:
+    whole = at_work(effect, phase=phase, lease_used=True)
+    assert kept(whole, enabled=True) == {f"transition-{whole.metadata.uid}", "deploy-shop"}
 
 
 def test_commit_that_ours_stands_on_is_known_to_be_earlier() -> None:
