@@ -105,7 +105,7 @@ async def test_leases_switched_on_do_not_bind_the_merge_under_way() -> None:
     flip(rig, transition_lease=True)
     await rig.run(item)
     taken = [write.key.name.split("-")[0] for write in rig.cluster.writes_of("create_lease")]
-    assert (rig.stage(item), taken) == ("done", ["transition"])
+    assert (rig.stage(item), taken) == ("done", ["deploy", "transition"])
 
 
 async def test_serial_gate_switched_on_leaves_those_under_way_alone() -> None:
