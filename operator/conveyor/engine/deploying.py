@@ -12,7 +12,7 @@ from conveyor.cluster.protocol import Key
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Action, Settle
-from conveyor.pipeline.case import Case
+from conveyor.pipeline.case import Case, on_repository, wait
 from conveyor.pipeline.leases import DEPLOYS
 
 
@@ -46,6 +46,10 @@ def held_by(world: World, case: Case, *, name: str, holder: str) -> str:
         return _why(other)
     item = f" for {other.key.name}" if other is not None else ""
     return f"Lease {name} is held by {holder}{item}: it goes on when that one is done or gone"
+
+
+def wait_for_lease(case: Case, text: str, *, after: float) -> Settle:
+    return wait(case, WaitingReason.LEASE, text, on=on_repository(case), after=after)
 
 
 def _others(world: World, case: Case) -> list[ItemRecord]:

@@ -22,7 +22,7 @@ from conveyor.engine.admission import admit
 from conveyor.engine.adopting import Adopting
 from conveyor.engine.amend import apply_amend
 from conveyor.engine.changes import Changes
-from conveyor.engine.deploying import deploy_under_way, held_by
+from conveyor.engine.deploying import deploy_under_way, held_by, wait_for_lease
 from conveyor.engine.effects import Applied
 from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
@@ -52,7 +52,7 @@ from conveyor.pipeline.actions import (
     StopEffect,
     StopRun,
 )
-from conveyor.pipeline.case import SOON, Case, on_repository, wait
+from conveyor.pipeline.case import SOON, Case, wait
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.effect_jobs import follow_job
 from conveyor.pipeline.ended import may_be_merged_late
@@ -170,7 +170,7 @@ class ItemReconciler:
         if intent is not None and adopts and not names:
             return action if await self._adopting.is_left(owner.key, intent) else Settle(case.status, after=1.0)
         if text := deploy_under_way(self._world, case, action):
-            return _wait_for_lease(case, text, after=case.policy.poll_seconds)
+            return wait_for_lease(case, text, after=case.policy.poll_seconds)
         for name in sorted(names):
             match await self._leases.take(name, owner):
                 case Held() if adopts and not await self._leases.confirm(name, owner):
@@ -181,9 +181,9 @@ class ItemReconciler:
                     return Settle(case.status, after=SOON)  # whoever has it writes this very status
                 case HeldBy(holder):
                     text = held_by(self._world, case, name=name, holder=holder)
-                    return _wait_for_lease(case, text, after=case.policy.poll_seconds)
+                    return wait_for_lease(case, text, after=case.policy.poll_seconds)
                 case Unsure(reason):
-                    return _wait_for_lease(case, f"Lease {name} cannot be taken now: {reason}", after=1.0)
+                    return wait_for_lease(case, f"Lease {name} cannot be taken now: {reason}", after=1.0)
         if begins_by_repository(case, action) and not await is_newest(self._world, self._hub, case):
             return Settle(case.status, after=SHORTEST_REST)
         return action
@@ -382,10 +382,6 @@ def _key(item: WorkItem) -> Key:
 
 def _owner(item: WorkItem) -> Owner:
     return Owner(_key(item), item.metadata.uid, item.spec.repository_ref.name)
-
-
-def _wait_for_lease(case: Case, text: str, *, after: float) -> Settle:
-    return wait(case, WaitingReason.LEASE, text, on=on_repository(case), after=after)
 
 
 def _adopts(intent: Transition, action: Action) -> bool:
