@@ -126,6 +126,10 @@ class Landing:
     def ci(self, commit: str, state: str = "success") -> None:
         self.api("POST", f"/statuses/{commit}", json={"context": "ci", "state": state})
 
+    def lock_pull(self) -> None:
+        """From now on Gitea cannot bring refs/pull/N/head after the branch, as if it died just before that."""
+        (self.place.server.bare(self.place.repository) / f"refs/pull/{self.number}/head.lock").touch()
+
     def merge_by_hand(self, style: str) -> None:
         pull = self.api("GET", f"/pulls/{self.number}")
         self.api("POST", f"/pulls/{self.number}/merge", json={"Do": style, "head_commit_id": pull["head"]["sha"]})
@@ -165,10 +169,10 @@ class Landing:
         self.api("POST", f"/pulls/{self.number}/reviews", by=self.place.reviewer, json=review)
         self.ci(self.head)
         change = change_id(await patiently(lambda: self.forge.diff(self.number)))
-        self._store(change)
+        self._store(change, base_sha=await self.base_head())
         self.wire.sent.clear()
 
-    def _store(self, change: str) -> None:
+    def _store(self, change: str, *, base_sha: str) -> None:
         logins = {role.value: self.place.developer.name for role in Role} | {Role.REVIEWER: self.place.reviewer.name}
         self.rig.connections = _Connections(self.forge, logins)
         self.rig.crew.keeps = frozenset(Role)
@@ -186,7 +190,7 @@ class Landing:
             Stage.DEPLOY_STAGING,
             branch=self.branch,
             base_branch=self.base,
-            base_sha=self.place.repository.head_sha,
+            base_sha=base_sha,
             head_sha=self.head,
             change_id=change,
             pull_request=PullRequestRef(number=self.number, url="u"),

@@ -7,7 +7,7 @@
 | somebody merges | before the intent, and with it on record |
 | the answer is lost, or is 500 | of rebase and merge, applied or not |
 | another operator merges at the same time | with the same commits |
-| Gitea dies | in mid-merge, and with the base moved and the pull request open |
+| Gitea dies | before the pull request sees our rebase; in mid-merge; with the base moved and the pull request open |
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from conveyor.forge.protocol import NotComputed
 from conveyor.web.errors import OutsideError
 from tests.cluster.fixtures import unique_name
 from tests.cluster.gitea import Gitea as Server
@@ -113,6 +114,21 @@ async def test_branch_behind_its_base_is_rebased_tested_again_and_merged_with_it
     await lands.run()
     await assert_landed(lands, head)
     assert await lands.forge.contains(head, base)
+
+
+async def test_rebase_that_the_pull_request_never_sees_is_tested_and_merged_with_its_approval(lands: Landing) -> None:
+    await lands.begin()
+    lands.push_base()
+    lands.lock_pull()
+    await lands.run()
+    head = lands.status["headSHA"]
+    assert (head != lands.head, lands.rig.waiting(lands.item)[0]) == (True, "CI")
+    with pytest.raises(NotComputed):
+        await lands.forge.diff(lands.number)
+    lands.ci(head)
+    await lands.run()
+    await assert_landed(lands, head)
+    assert [entry["to"] for entry in lands.status["history"]] == ["deploy", "done"]
 
 
 @pytest.mark.long
