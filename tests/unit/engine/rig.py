@@ -5,6 +5,7 @@ but what a listing tells it. Time moves only when there is nothing to do.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from conveyor.api.objects import Repository, WorkItem
@@ -64,6 +65,8 @@ class Rig:
     def __init__(self, *, workers: int = 1, **settings: Any) -> None:
         """A process is killed cleanly only where it has one worker."""
         self.clock, self.workers = ManualClock(), workers
+        self.skew = timedelta()
+        """How far the processes' wall clock is off; what they measure spans of time with is not."""
         self.told = Told()
         self.cluster = MemoryCluster(self.clock, on_change=self._changed)
         self.forge = MemoryForge(self._wrote)
@@ -166,7 +169,7 @@ class Rig:
             told=self.told,
             judge=self.judge,
             clock=lambda: self.clock.now().timestamp(),
-            now=self.clock.now,
+            now=lambda: self.clock.now() + self.skew,
             workers=self.workers,
         )
 
