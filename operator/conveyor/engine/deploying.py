@@ -12,7 +12,7 @@ from conveyor.cluster.protocol import Key
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Action, Settle
-from conveyor.pipeline.case import Case, on_repository, wait
+from conveyor.pipeline.case import Case, on_repository, settle, wait
 from conveyor.pipeline.leases import DEPLOYS
 
 
@@ -49,6 +49,9 @@ def held_by(world: World, case: Case, *, name: str, holder: str) -> str:
 
 
 def wait_for_lease(case: Case, text: str, *, after: float) -> Settle:
+    """One that is Stalled stays so: a person's word that needs the Lease is answered, and means what it meant, then."""
+    if case.status.stalled is not None:
+        return settle(case, case.status, after=after)
     return wait(case, WaitingReason.LEASE, text, on=on_repository(case), after=after)
 
 

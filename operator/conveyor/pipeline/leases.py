@@ -18,6 +18,7 @@ REGION = frozenset({Effect.REBASE, Effect.IMAGE, Effect.STAGING, Effect.MERGE, E
 DEPLOYS = frozenset({Effect.PRODUCTION, Effect.ROLLBACK})
 """One Job at a time per repository changes what runs, from its intent to its result on record."""
 _KEPT_IN_DOUBT = DEPLOYS | {Effect.MERGE}
+_FOR_A_PERSON = frozenset({WaitingReason.REPOSITORY_FROZEN, WaitingReason.REVIEW, WaitingReason.SUSPENDED})
 
 
 def transition_lease(item: WorkItem) -> str:
@@ -101,11 +102,11 @@ def _names(item: WorkItem, transition: Transition) -> frozenset[str]:
 def in_region(status: WorkItemStatus) -> bool:
     """Whether an item without an intent is between rebase and merge. A person's turn ends the region.
 
-    A stall, an open gate and a freeze are a person's turn: the mend that thaws the repository needs the region.
+    That is a stall, an open gate, a review, a hold and a freeze: the mend that thaws the repository needs the region.
     """
     if status.stage != Stage.DEPLOY_STAGING or status.stalled is not None or status.approval is not None:
         return False
-    if status.waiting is not None and status.waiting.reason == WaitingReason.REPOSITORY_FROZEN:
+    if status.waiting is not None and status.waiting.reason in _FOR_A_PERSON:
         return False
     gate = status.gate("branch_mergeable")
     return gate is not None and gate.passed and bool(status.head_sha) and gate.head_sha == status.head_sha

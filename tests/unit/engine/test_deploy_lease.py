@@ -139,6 +139,27 @@ async def test_rollback_is_waited_for_like_a_deploy() -> None:
     assert rig.stage(second) == "done"
 
 
+async def test_retry_of_a_failed_rollback_goes_back_once_a_deploy_that_it_waits_for_has_ended() -> None:
+    """It is not answered before: taken for a new start of the stage, it would deploy again what has failed."""
+    rig, first, second = await both_at_deploy("Rollback", freeze=False)
+    rig.crew.exits, rig.crew.keeps = {"Rollback": [1], "Production": [1]}, PRODUCTION
+    await rig.run_until(is_at_work(rig, "Production"))
+    assert rig.condition(first, "Stalled", Kind.WORKITEM)[1] == "RollbackFailed"
+    ask = {"metadata": {"annotations": {"request.conveyor.dev/retry": "r1"}}}
+    rig.cluster.store.edit(Kind.WORKITEM, first, ask)
+    await rig.run(until=300)
+    assert rig.condition(first, "Stalled", Kind.WORKITEM)[1] == "RollbackFailed"
+    assert at_work(rig) == [second.name]
+    rig.crew.keeps = frozenset()
+    await rig.run(until=3600)
+    assert [name.split("-")[1] for name in rig.jobs if name.startswith(first.name)][-3:] == [
+        "production",
+        "rollback",
+        "rollback",
+    ]
+    assert [(it["verb"], it["result"]) for it in rig.status(first)["handledRequests"]] == [("retry", "Accepted")]
+
+
 async def parked() -> tuple[Rig, Key, Key]:
     """Somebody has deleted the first one's Job while it was at work."""
     rig, first, second = await both_at_deploy()

@@ -1,6 +1,8 @@
 """Leases in an item's way: taken with the region, waited for, given up with it; off where they are switched off."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from conveyor.cluster.protocol import Key, Kind
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.renewing import sweep
 from tests.fakes.memory_store import LEASES
+from tests.unit.engine.crew import REVIEWER
 from tests.unit.engine.rig import NAMESPACE, SHOP, Rig
 from tests.unit.engine.starts import GATES, POD
 
@@ -76,6 +79,45 @@ async def test_item_that_a_freeze_stops_before_its_merge_holds_no_lease_and_goes
     await rig.run(item)
     assert rig.stage(item) == "done"
     assert rig.cluster.store.keys(LEASES) == []
+
+
+async def before_its_merge(during_image: Callable[[Rig, Key], None]) -> tuple[Rig, Key]:
+    """Half an hour after this happened while its image was built."""
+    rig = Rig()
+    rig.repository(gates={key: GATES[key] for key in ("approval", "image")}, staging={"template": POD})
+    item = rig.item()
+    rig.crew.then["Image"] = [lambda: during_image(rig, item)]
+    await rig.run(item, until=1800)
+    assert rig.stage(item) == "deploy-staging"
+    return rig, item
+
+
+def suspend(rig: Rig, item: Key, *, suspended: bool = True) -> None:
+    rig.cluster.store.edit(Kind.WORKITEM, item, {"spec": {"suspend": suspended}})
+
+
+def dismiss_reviews(rig: Rig, _: Key) -> None:
+    for reviews in rig.forge.pull_reviews.values():
+        reviews[:] = [replace(review, dismissed=True) for review in reviews]
+
+
+async def test_item_that_a_person_holds_before_its_merge_holds_no_lease() -> None:
+    rig, item = await before_its_merge(suspend)
+    assert rig.waiting(item)[0] == "Suspended"
+    assert rig.cluster.store.keys(LEASES) == []
+    suspend(rig, item, suspended=False)
+    await rig.run(item)
+    assert rig.stage(item) == "done"
+
+
+async def test_item_that_has_to_be_reviewed_anew_before_its_merge_holds_no_lease() -> None:
+    """The forge may dismiss an approval when our rebase is pushed; a person takes their time."""
+    rig, item = await before_its_merge(dismiss_reviews)
+    assert rig.waiting(item)[0] == "Review"
+    assert rig.cluster.store.keys(LEASES) == []
+    rig.forge.review(1, "APPROVED", author=REVIEWER)
+    await rig.run(item)
+    assert rig.stage(item) == "done"
 
 
 async def test_switch_flipped_in_mid_transition_does_not_change_the_one_under_way() -> None:
