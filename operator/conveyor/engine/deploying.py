@@ -14,6 +14,7 @@ from conveyor.engine.world import World
 from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.case import Case, on_repository, settle, wait
 from conveyor.pipeline.leases import DEPLOYS
+from conveyor.pipeline.requests import unanswered
 
 
 def deploy_under_way(world: World, case: Case, action: Action) -> str:
@@ -49,8 +50,8 @@ def held_by(world: World, case: Case, *, name: str, holder: str) -> str:
 
 
 def wait_for_lease(case: Case, text: str, *, after: float) -> Settle:
-    """One that is Stalled stays so: a person's word that needs the Lease is answered, and means what it meant, then."""
-    if case.status.stalled is not None:
+    """What a person says of a Stalled item is answered with the Lease in hand: until then it stays so."""
+    if case.status.stalled is not None and unanswered(case.item) is not None:
         return settle(case, case.status, after=after)
     return wait(case, WaitingReason.LEASE, text, on=on_repository(case), after=after)
 

@@ -191,9 +191,9 @@ class Hub:
         self._wake((Kind.WORKITEM, item))
 
     def lease_released(self, owner: Owner) -> None:
-        """Items of the same repository may be waiting for it."""
+        """Other items of the same repository may be waiting for it; its owner knows when to look again."""
         for record in self._cache.under_way(Key(owner.key.namespace, owner.repository)):
-            if record.waiting == WaitingReason.LEASE:
+            if record.waiting == WaitingReason.LEASE and record.uid != owner.uid:
                 self._wake((Kind.WORKITEM, record.key))
 
     def _lane_changed(self, lane: Key) -> None:

@@ -11,6 +11,7 @@ from conveyor.api.annotations import LABEL_WORKITEM
 from conveyor.cluster.protocol import Key, Kind
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.renewing import sweep
+from conveyor.pipeline.case import SOON
 from tests.fakes.memory_store import LEASES
 from tests.unit.engine.crew import REVIEWER
 from tests.unit.engine.rig import NAMESPACE, SHOP, Rig
@@ -60,6 +61,32 @@ async def test_lease_that_somebody_alive_holds_is_waited_for() -> None:
     rig.cluster.store.remove(LEASES, key)
     await rig.run(item)
     assert rig.stage(item) == "done"
+
+
+def foreign_lease(rig: Rig, name: str, holder: str) -> Key:
+    """Of somebody who may be alive."""
+    key = Key(NAMESPACE, name)
+    found = {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": {"holderIdentity": holder}}
+    rig.cluster.store.add(LEASES, key, found)
+    rig.alive.add(holder)
+    return key
+
+
+async def test_item_that_gives_up_one_of_two_leases_wakes_others_and_not_itself() -> None:
+    """Its predecessor, which nobody can tell to be dead, has the one: the other would come and go without end."""
+    rig = Rig()
+    rig.repository()
+    item = rig.item()
+    merges = foreign_lease(rig, "merge-shop", "elsewhere/other")
+    await rig.run(until=40)
+    assert rig.waiting(item)[0] == "Lease"
+    uid = rig.whole(item).metadata.uid
+    foreign_lease(rig, f"transition-{uid}", f"elsewhere/{uid}")
+    rig.cluster.store.remove(LEASES, merges)
+    before = leases_made(rig)["merge"]
+    await rig.run(until=50)
+    assert rig.waiting(item)[0] == "Lease"
+    assert leases_made(rig)["merge"] - before <= 60 / SOON
 
 
 async def test_item_that_a_freeze_stops_before_its_merge_holds_no_lease_and_goes_on_after_the_thaw() -> None:
@@ -118,6 +145,18 @@ async def test_item_that_has_to_be_reviewed_anew_before_its_merge_holds_no_lease
     rig.forge.review(1, "APPROVED", author=REVIEWER)
     await rig.run(item)
     assert rig.stage(item) == "done"
+
+
+async def test_item_that_waits_for_the_lease_of_merges_is_cancelled_without_it() -> None:
+    """Whose merge is parked has it until a person decides, and that may take days."""
+    rig, item = await before_its_merge(suspend)
+    foreign_lease(rig, "merge-shop", "elsewhere/other")
+    suspend(rig, item, suspended=False)
+    await rig.run(until=100)
+    assert rig.waiting(item)[0] == "Lease"
+    rig.cluster.store.edit(Kind.WORKITEM, item, {"spec": {"cancel": True}})
+    await rig.run(item, until=300)
+    assert rig.stage(item) == "cancelled"
 
 
 async def test_switch_flipped_in_mid_transition_does_not_change_the_one_under_way() -> None:
