@@ -42,13 +42,14 @@ def needed(item: WorkItem, action: Action, *, enabled: bool) -> frozenset[str]:
     """What must be held before this action is carried out. `enabled`: whether Leases are on for new intents.
 
     An intent on record keeps the mode in which it began, whatever the switch says now. An item that is being deleted
-    begins nothing, and what it puts on record is safe without: it waits for nobody.
+    begins nothing, and what it puts on record is safe without: it waits for nobody. So is to leave the region.
     """
     if item.metadata.deletion_timestamp is not None:
         return frozenset()
     match action:
         case Settle(status=status):
-            return _of(item, item.status, enabled=enabled) | _of(item, status, enabled=enabled)
+            left = _of(item, item.status, enabled=enabled) if item.status.transition is not None else frozenset()
+            return left | _of(item, status, enabled=enabled)
         case Apply() | Amend():
             return _of(item, item.status, enabled=enabled)
         case _:

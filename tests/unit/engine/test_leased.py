@@ -152,10 +152,10 @@ async def test_item_that_waits_for_the_lease_of_merges_is_cancelled_without_it()
     rig, item = await before_its_merge(suspend)
     foreign_lease(rig, "merge-shop", "elsewhere/other")
     suspend(rig, item, suspended=False)
-    await rig.run(until=100)
+    await rig.run(until=10)
     assert rig.waiting(item)[0] == "Lease"
     rig.cluster.store.edit(Kind.WORKITEM, item, {"spec": {"cancel": True}})
-    await rig.run(item, until=300)
+    await rig.run(item, until=40)
     assert rig.stage(item) == "cancelled"
 
 
