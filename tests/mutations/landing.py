@@ -65,8 +65,7 @@ LANDING = (
         "what a freeze stops keeps the Lease of the merge",
         "the mend that thaws a repository can land",
         "operator/conveyor/pipeline/leases.py",
-        "    if status.waiting is not None and status.waiting.reason == WaitingReason.REPOSITORY_FROZEN:\n"
-        "        return False\n",
+        "    if status.waiting is not None and status.waiting.reason in _FOR_A_PERSON:\n        return False\n",
         "",
         engine("leased"),
     ),
