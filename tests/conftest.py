@@ -1,8 +1,15 @@
 """Shared by all tests: asynchronous ones run on asyncio, and those that need real servers find them as fixtures."""
 
+import os
+
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.cluster.fixtures"]
+
+settings.register_profile("quick", max_examples=30)
+if os.environ.get("CONVEYOR_TEST_QUICK"):
+    settings.load_profile("quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -72,6 +72,7 @@ async def test_demo_out_of_time_says_why_and_keeps_the_logs(script: Script) -> N
     assert [name for name in script.leftovers() if not name.startswith("conveyor-demo-logs-")] == []
 
 
+@pytest.mark.long
 async def test_interrupted_demo_leaves_nothing_behind(script: Script) -> None:
     process = await script.start()
     assert process.stdout is not None

@@ -85,6 +85,7 @@ def test_shell_reaches_the_cluster_and_down_leaves_neither_process_nor_file(up: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_supervisor_takes_its_servers_along(up: Background) -> None:
     os.kill(int((up.state / "pid").read_text()), signal.SIGKILL)
 

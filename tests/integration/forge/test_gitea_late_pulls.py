@@ -39,6 +39,7 @@ async def rebased(scene: Scene) -> tuple[PullRequest, str, str]:
     return pull, old, await head_of(scene, pull)
 
 
+@pytest.mark.long
 async def test_restart_does_not_bring_the_ref_after_its_branch(scene: Scene) -> None:
     pull, _, _ = await rebased(scene)
     other = await scene.pull("other")
@@ -66,12 +67,14 @@ async def test_rebase_that_was_not_seen_is_told_by_its_commits_and_merged(scene:
     assert await scene.forge.branch_head("main") == head
 
 
+@pytest.mark.long
 async def test_pull_request_that_is_listed_has_the_old_head(scene: Scene) -> None:
     pull, _, head = await rebased(scene)
     (listed,) = await scene.forge.open_pull_requests(head="feature", base="main")
     assert (listed.head_sha, await head_of(scene, pull)) == (pull.head_sha, head)
 
 
+@pytest.mark.long
 async def test_review_that_names_the_new_commit_is_of_it(scene: Scene) -> None:
     """As the reviewing agent's does."""
     pull, _, head = await rebased(scene)
@@ -81,6 +84,7 @@ async def test_review_that_names_the_new_commit_is_of_it(scene: Scene) -> None:
     assert (found.commit, found.stale) == (head, False)
 
 
+@pytest.mark.long
 async def test_review_that_names_no_commit_is_of_the_old_one(scene: Scene) -> None:
     """What a person sees in Gitea's pages is the old change as well."""
     pull, _, _ = await rebased(scene)
@@ -89,6 +93,7 @@ async def test_review_that_names_no_commit_is_of_the_old_one(scene: Scene) -> No
     assert found.commit == pull.head_sha
 
 
+@pytest.mark.long
 async def test_another_pull_request_of_the_branch_is_seen(scene: Scene) -> None:
     pull, _, _ = await rebased(scene)
     scene.api("PATCH", f"/pulls/{pull.number}", json={"state": "closed"})

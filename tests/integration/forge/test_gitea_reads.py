@@ -300,6 +300,7 @@ async def test_reviews_are_read_oldest_first_with_their_commit(scene: Scene) -> 
     ]
 
 
+@pytest.mark.long
 async def test_reviews_beyond_a_page_are_read(scene: Scene) -> None:
     pull = await scene.pull("feature")
     for number in range(53):

@@ -142,6 +142,7 @@ async def test_hunk_that_the_rebase_moves_is_still_the_same_change(lands: Landin
     assert [entry["to"] for entry in lands.status["history"]] == ["deploy", "done"]
 
 
+@pytest.mark.long
 async def test_conflict_goes_to_the_developer_with_its_files_named(lands: Landing) -> None:
     await lands.begin({"README.md": "ours\n", "ours.txt": "ours\n"})
     lands.push_base({"README.md": "theirs\n", "theirs.txt": "theirs\n"})
@@ -240,6 +241,7 @@ async def test_head_that_moves_between_intent_and_merge_is_reviewed(lands: Landi
 # --- the base
 
 
+@pytest.mark.long
 async def test_base_that_moves_between_intent_and_merge_is_rebased_on_and_charged(lands: Landing) -> None:
     await lands.begin()
     lands.wire.meddle("merge", before(lands.push_base))
