@@ -37,6 +37,8 @@ SUBSET = (
     "tests/unit/engine/test_deploying.py",
     "tests/unit/engine/test_gates_changed.py",
     "tests/unit/engine/test_other_merges.py",
+    "tests/unit/engine/test_deploy_lease.py",
+    "tests/unit/engine/test_late_pulls.py",
     "tests/unit/engine/test_whole_way.py",
 )
 """Without what is marked slow: green as it is, in three minutes at the most, and red with each bug."""

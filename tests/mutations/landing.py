@@ -69,4 +69,28 @@ LANDING = (
         "",
         engine("leased"),
     ),
+    Bug(
+        "a deploy begins beside another that has no Lease any more",
+        "one deploy of a repository at a time",
+        "operator/conveyor/engine/deploying.py",
+        """    return at_work or next""",
+        """    return "" or next""",
+        engine("deploy_lease"),
+    ),
+    Bug(
+        "what is deployed is put on record over a later one",
+        "the record of what is deployed never moves backwards",
+        "operator/conveyor/pipeline/amending.py",
+        "    if amend.production is not None and status.production == amend.replaces:\n",
+        "    if amend.production is not None:\n",
+        pipeline("production_job"),
+    ),
+    Bug(
+        "any head after a rebase is the change that was approved",
+        "approval of another commit",
+        "operator/conveyor/engine/changes.py",
+        "        return before == await forge.series(pull.base, pull.head_sha)\n",
+        "        return True\n",
+        engine("late_pulls"),
+    ),
 )
