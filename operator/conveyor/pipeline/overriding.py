@@ -18,6 +18,7 @@ from conveyor.pipeline.admitting import planned_branch
 from conveyor.pipeline.case import Case, moved, settle
 from conveyor.pipeline.facts import PullRequest
 from conveyor.pipeline.intents import Target, intended
+from conveyor.pipeline.requests import NotYet
 from conveyor.pipeline.runs import claimed
 from conveyor.pipeline.starting_over import started_over
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED, effect_is_over, effect_job_is_gone, end_first, superseded
@@ -46,8 +47,8 @@ def read_move(text: str) -> Move | str:
     return Move(Stage(match["start"]), Stage(match["end"]), match["reason"].strip())
 
 
-def override(case: Case, request: Request) -> Settle | StopRun | StopEffect | str:
-    """The move, or what has to end before it; or why it is refused. `case` has the echo already."""
+def override(case: Case, request: Request) -> Settle | StopRun | StopEffect | NotYet | str:
+    """The move, or what has to end or to be read before it; or why it is refused. `case` has the echo already."""
     move = read_move(request.text)
     if isinstance(move, str):
         return move
@@ -61,7 +62,7 @@ def override(case: Case, request: Request) -> Settle | StopRun | StopEffect | st
         if first is not None:
             return first
     status = _entered(case, _moved(case, move, request), move)
-    if isinstance(status, str):
+    if not isinstance(status, WorkItemStatus):
         return status
     text = f"{move.start} -> {move.end} by {request.by or SOMEBODY}: {move.reason}"
     notes = (*superseded(case, why), Note("Overridden", text, warning=True))
@@ -104,7 +105,7 @@ def _moved(case: Case, move: Move, request: Request) -> WorkItemStatus:
     return status.model_copy(update={"override": word, "active_run": None, "last_run": answered})
 
 
-def _entered(case: Case, status: WorkItemStatus, move: Move) -> WorkItemStatus | str:
+def _entered(case: Case, status: WorkItemStatus, move: Move) -> WorkItemStatus | NotYet | str:
     """What the stage needs to begin with. Its gates, and those before it, count as they stand."""
     if move.end == Stage.DONE:
         return _with_merge(case, status)
@@ -113,7 +114,7 @@ def _entered(case: Case, status: WorkItemStatus, move: Move) -> WorkItemStatus |
     if move.start == Stage.CREATED:
         return _begun(case, status, move)
     if (move.start == Stage.DEPLOY or status.merge_sha) and ROLE_OF_STAGE.get(move.end) in WRITERS:
-        return started_over(case, status, move.end) or f"{status.base_branch} could not be read now: ask again"
+        return started_over(case, status, move.end)
     return claimed(case, status, reason=f"override: {move.reason}")
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from conveyor.api.annotations import Request, Verb, requests
 from conveyor.api.objects import WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """What a request needs could not be read now: it is answered later."""
+
+    unread: str
 
 
 def unanswered(item: WorkItem) -> Request | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from conveyor.api.repository import Production
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Cause, Effect, StalledReason, Transition, WaitingReason
+from conveyor.api.workitem import Cause, Effect, StalledReason, Transition, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Amend, Note, Settle
 from conveyor.pipeline.answers import EffectEnding
 from conveyor.pipeline.budgets import charged, exhausted
@@ -70,7 +70,7 @@ def _mend(case: Case, transition: Transition, text: str) -> Action:
         return wait(case, WaitingReason.SUSPENDED, f"{text}; {suspended(case)}")
     reason = f"{Cause.DEPLOY.value}: {transition.reason}"
     status = started_over(case, charged(case.status, Cause.DEPLOY, ""), Stage.DEVELOPMENT, reason=reason)
-    if status is None:
+    if not isinstance(status, WorkItemStatus):
         waits = f"{text}; {case.status.base_branch} could not be read to begin again"
         return wait(case, WaitingReason.FORGE, waits, after=case.policy.poll_seconds)
     return settle(case, status, after=0.0, notes=(Note("RolledBack", text, warning=True),))

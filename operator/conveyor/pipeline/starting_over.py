@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, WorkItemStatus
 from conveyor.pipeline.case import Case
+from conveyor.pipeline.facts import Unknown
 from conveyor.pipeline.intents import Target, intended
+from conveyor.pipeline.requests import NotYet
 
 NOTHING_PRODUCED: Mapping[str, object] = {
     "pull_request": None,
@@ -22,15 +24,17 @@ NOTHING_PRODUCED: Mapping[str, object] = {
 }
 
 
-def started_over(case: Case, status: WorkItemStatus, to: Stage, *, reason: str = "") -> WorkItemStatus | None:
-    """With an intent to cut the next branch for a stage; None where the base could not be read."""
+def started_over(case: Case, status: WorkItemStatus, to: Stage, *, reason: str = "") -> WorkItemStatus | NotYet | str:
+    """With an intent to cut the next branch for a stage; else why it cannot be cut."""
     match case.facts.base_head:
         case str() as base:
             fresh = status.model_copy(update={**NOTHING_PRODUCED, "branch": next_branch(status), "base_sha": base})
             target = Target(effect=Effect.CUT_BRANCH, to=to, base_sha=base, reason=reason)
             return intended(case, fresh, target)
-        case _:
-            return None
+        case None:
+            return f"branch {case.status.base_branch} is not there"
+        case Unknown(reason):
+            return NotYet(f"{case.status.base_branch} could not be read: {reason}")
 
 
 def next_branch(status: WorkItemStatus) -> str | None:

@@ -7,21 +7,21 @@ from dataclasses import replace
 
 from conveyor.api.annotations import Request, Verb
 from conveyor.api.stages import TERMINAL, Stage
-from conveyor.api.workitem import Cause, HandledRequest, StalledReason, WorkItemStatus
+from conveyor.api.workitem import Cause, HandledRequest, StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Note, ReleaseLeases, Settle, StopEffect, StopRun
 from conveyor.pipeline.budgets import charged
-from conveyor.pipeline.case import Case, settle, with_status
+from conveyor.pipeline.case import Case, on_repository, settle, wait, with_status
 from conveyor.pipeline.intents import adopted
 from conveyor.pipeline.overriding import override
 from conveyor.pipeline.people import approve, is_edited, no_run_yet, reject
 from conveyor.pipeline.pulls import BEFORE_MERGE
-from conveyor.pipeline.requests import unanswered
+from conveyor.pipeline.requests import NotYet, unanswered
 from conveyor.pipeline.resuming import DEPLOY_ENDED, nothing_to_resume, resume, retry
 from conveyor.pipeline.runs import sent_back, suspended
 from conveyor.pipeline.starting_over import started_over
 
-Answer = Settle | StopRun | StopEffect | str
-"""What a verb leads to, what has to end before it can, or why it is refused."""
+Answer = Settle | StopRun | StopEffect | NotYet | str
+"""What a verb leads to, what has to end or to be read before it can, or why it is refused."""
 AT_THE_END = frozenset({Verb.RELEASE_LEASE})
 """What may be asked of an item that has ended."""
 NO_BRANCH_TO_WORK_ON = (StalledReason.BRANCH_GONE, StalledReason.MERGED_LATE)
@@ -47,11 +47,20 @@ def answer_request(case: Case) -> Action | None:
             return _told(answer, request)
         case StopRun() | StopEffect():
             return answer
+        case NotYet(unread):
+            return _kept(case, f"{request.verb.value} {request.id}: {unread}")
 
 
 def _refused(case: Case, request: Request, why: str) -> Settle:
     note = Note("RequestRefused", f"{request.verb.value} {request.id}: {why}", warning=True)
     return settle(case, _echoed(case, request, f"Refused: {why}"), after=0.0, notes=(note,))
+
+
+def _kept(case: Case, why: str) -> Settle:
+    """The request stays, and is answered when what it needs can be read; a Stalled item stays Stalled until then."""
+    if case.status.stalled is not None:
+        return settle(case, case.status, after=case.policy.poll_seconds)
+    return wait(case, WaitingReason.FORGE, why, on=on_repository(case), after=case.policy.poll_seconds)
 
 
 def _accepted(case: Case, request: Request) -> Case:
@@ -116,8 +125,8 @@ def _start_over(case: Case, reason: str) -> Answer:
     """Development begins again on a new branch, cut from the newest base."""
     text = f"{Cause.REJECTED.value}: {reason}"
     status = started_over(case, charged(case.status, Cause.REJECTED, ""), Stage.DEVELOPMENT, reason=text)
-    if status is None:
-        return f"{case.status.base_branch} could not be read now: ask again"
+    if not isinstance(status, WorkItemStatus):
+        return status
     return settle(case, status, after=0.0, notes=(Note("Rework", text, warning=True),))
 
 

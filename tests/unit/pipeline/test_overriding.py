@@ -8,7 +8,7 @@ import pytest
 
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import TERMINAL, Stage, edge_allowed
-from conveyor.api.workitem import Effect, Override, StalledReason, TransitionJob
+from conveyor.api.workitem import Effect, Override, StalledReason, TransitionJob, WaitingReason
 from conveyor.pipeline.actions import Settle
 from conveyor.pipeline.facts import JobState
 from conveyor.pipeline.lane import Lane
@@ -284,9 +284,17 @@ def test_from_deploy_development_starts_over_on_a_branch_of_its_own() -> None:
     assert decide_row(cut, facts(branch_head=BASE)) == "run developer, CutBranch ended"
 
 
-def test_from_deploy_with_the_base_unread_it_is_refused() -> None:
+def test_from_deploy_with_the_base_unread_it_waits_to_be_answered() -> None:
     whole = told(item(Stage.DEPLOY), "deploy>development")
-    assert result(whole, base_head=UNKNOWN) == "Refused: main could not be read now: ask again"
+    status = settled(whole, facts(base_head=UNKNOWN)).status
+    assert (status.stage, status.handled_requests) == (Stage.DEPLOY, ())
+    assert status.waiting is not None
+    assert status.waiting.reason == WaitingReason.FORGE
+
+
+def test_from_deploy_without_a_base_it_is_refused() -> None:
+    whole = told(item(Stage.DEPLOY), "deploy>development")
+    assert result(whole, base_head=None) == "Refused: branch main is not there"
 
 
 # --- ways out that the table of reasons names

@@ -267,6 +267,14 @@ def test_person_and_a_deploy_that_failed(whole: WorkItem, of: Repository, expect
     assert row(whole, facts(), of) == expected
 
 
+def test_rework_whose_base_cannot_be_read_is_kept_until_it_can() -> None:
+    whole = told(DEPLOY_FAILED, "rework")
+    kept = settled(whole, facts(base_head=UNKNOWN), of=ROLLS_BACK)
+    assert (kept.status.stalled, kept.status.handled_requests) == (StalledReason.DEPLOY_FAILED, ())
+    assert kept.after is not None
+    assert row(whole, facts(), ROLLS_BACK) == "charged Rejected, intends CutBranch"
+
+
 def test_retry_deploys_again_by_a_new_intent_with_counts_at_zero() -> None:
     spent = DEPLOY_FAILED.model_copy(
         update={"status": DEPLOY_FAILED.status.model_copy(update={"attempts": attempts(Deploy=3)})}
