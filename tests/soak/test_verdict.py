@@ -52,6 +52,18 @@ def test_item_that_went_its_way_is_no_finding(scene: Scene) -> None:
     assert list(findings(scene.whole())) == []
 
 
+def test_item_that_went_to_production_with_a_later_one_is_no_finding(scene: Scene) -> None:
+    del scene.story.intents["production"]
+    scene.ran.clear()
+    assert any("was deployed 0 times" in line for line in findings(scene.whole()))
+    later = "3" * 40
+    other = Job("pear", PLOT, Way.BY_HAND, Work(NO_PROJECT, ran=[Ran("Production", "p", later, "")]), acts=False)
+    scene.found = replace(scene.found, moves=("0" * 40, HEAD, later))
+    scene.subjects[later] = "Work of others"
+    whole = replace(scene.whole(), jobs=[scene.job, other])
+    assert not any(line.startswith("lost: cart") for line in findings(whole))
+
+
 def test_effects_are_counted_by_intent(scene: Scene) -> None:
     counted = {effect: (found.intents, found.times[1]) for effect, found in effects(scene.whole()).items()}
     happened = dict.fromkeys(("CutBranch", "OpenPullRequest", "Merge", "Production"), (1, 1))

@@ -153,8 +153,18 @@ def _end(whole: Whole, job: Job) -> Iterator[str]:
     if merges + by_hand < wanted or (merges + by_hand > wanted and job.way is not Way.BY_HAND):
         kind = "double" if merges + by_hand > wanted else "lost"
         yield f"{kind}: {job.name} was merged {merges} times by us and {by_hand} by hand, wanted {wanted}"
+    if not any(intents(whole, [job], "Production")) and _went_along(whole, job, str(status.get("mergeSHA"))):
+        return
     if job.way is not Way.BY_HAND or any(intents(whole, [job], "Production")):  # a person's merge is nobody's deploy
         yield from _deploys(job, str(status.get("mergeSHA")), deploys, wanted)
+
+
+def _went_along(whole: Whole, job: Job, sha: str) -> bool:
+    """Whether what another item deployed came later on main, and so has this commit in it."""
+    moves = whole.seen[job.plot.name].found.moves
+    later = set(moves[moves.index(sha) + 1 :]) if sha in moves else set()
+    others = (other for other in whole.of(job.plot.name) if other is not job)
+    return any(ran.purpose == "Production" and ran.sha in later for other in others for ran in other.work.ran)
 
 
 def _deploys(job: Job, sha: str, deploys: Sequence[Ran], wanted: int) -> Iterator[str]:

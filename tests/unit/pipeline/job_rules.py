@@ -44,6 +44,9 @@ def is_deployed(case: Case) -> bool:
     if not case.spec.deploy.template and case.status.transition is None:
         return case.status.merge_sha == HEAD
     recorded = case.repository.status.production
+    if case.status.transition is None:  # with a later one, and it was never tried by itself
+        untried = not any(gate.name == "deploy_status" for gate in case.status.gates)
+        return untried and recorded is not None and case.facts.merge_in_production is True
     return _end_of(case, Effect.PRODUCTION) is True and recorded is not None and recorded.sha == HEAD
 
 

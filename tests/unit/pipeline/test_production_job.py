@@ -8,7 +8,7 @@ from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.repository import Production
 from conveyor.api.stages import Stage
 from conveyor.api.workitem import Effect, StalledReason, WaitingReason, WorkItemStatus
-from conveyor.pipeline.actions import Amend
+from conveyor.pipeline.actions import Amend, Settle
 from conveyor.pipeline.amending import amended
 from conveyor.pipeline.case import Facts
 from conveyor.pipeline.facts import Fact
@@ -20,6 +20,7 @@ from tests.unit.pipeline.builders import (
     UNKNOWN,
     decided,
     facts,
+    gate,
     item,
     job,
     on_record,
@@ -91,11 +92,24 @@ LATER = on_record(WANTED, production=Production(image=IMAGE, sha="c" * 40, revis
 
 @pytest.mark.parametrize(
     ("found", "expected"),
-    [(False, "intends Production"), (True, "Stalled DeployFailed"), (UNKNOWN, "waits Forge")],
+    [(False, "intends Production"), (True, "-> done"), (UNKNOWN, "waits Forge")],
     ids=["an earlier one", "a later one", "nobody can tell"],
 )
 def test_commit_is_deployed_only_over_an_earlier_one(found: Fact[bool], expected: str) -> None:
     assert decide_row(item(Stage.DEPLOY), facts(merge_in_production=found), of=LATER) == expected
+
+
+def test_commit_that_went_to_production_with_a_later_one_is_done_with_its_revision() -> None:
+    later = on_record(WANTED, production=Production(image=IMAGE, sha="c" * 40, revision="r9", item="pear"))
+    action = decided(item(Stage.DEPLOY), facts(merge_in_production=True), of=later)
+    assert isinstance(action, Settle)
+    assert (action.status.stage, action.status.revision, action.status.transition) == (Stage.DONE, "r9", None)
+    assert "deployed with cccccccccccc of pear" in action.notes[0].text
+
+
+def test_commit_whose_own_deploy_failed_is_not_done_with_a_later_one() -> None:
+    failed = item(Stage.DEPLOY, gates=(gate("deploy_status", passed=False),))
+    assert decide_row(failed, facts(merge_in_production=True), of=LATER) == "Stalled DeployFailed"
 
 
 def test_deploy_that_passed_replaces_an_earlier_one_on_record() -> None:
