@@ -5,6 +5,7 @@ What an agent does is done by Gitea's API and not by Git in a pod: the pods are 
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.faults.project import Project
 
 Object = dict[str, Any]
 TASK, RUN_TOKEN = "conveyor.dev/task", "conveyor.dev/run-token"
+NOTICED_SECONDS = 60.0
 IMAGE = "registry.example/shop@sha256:" + "1" * 64
 
 
@@ -91,6 +93,7 @@ def task_of(pod: Pod) -> Object:
 def agent(pod: Pod, work: Work) -> Outcome:
     """Raises GiteaError where Gitea fails."""
     annotations, task = pod["metadata"]["annotations"], task_of(pod)
+    _until_noticed(task, work.project)
     try:
         _do(task, work.project)
     except GiteaError as error:
@@ -105,6 +108,20 @@ def agent(pod: Pod, work: Work) -> Outcome:
     if task["role"] == "tester":
         answer["coverage"] = work.coverage
     return Outcome(message=json.dumps(answer))
+
+
+def _until_noticed(task: Object, project: Project) -> None:
+    """Gitea takes its time to list a branch that Git has: on a busy machine more than an agent takes to begin."""
+    end = time.monotonic() + NOTICED_SECONDS
+    while time.monotonic() < end:
+        try:
+            _head(task, project)
+        except GiteaError as error:
+            if error.code != 404:
+                raise
+        else:
+            return
+        time.sleep(0.5)
 
 
 def _do(task: Object, project: Project) -> None:
