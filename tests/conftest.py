@@ -1,14 +1,14 @@
 """Shared by all tests: asynchronous ones run on asyncio, and those that need real servers find them as fixtures."""
 
-import os
-
 import pytest
 from hypothesis import settings
 
+from tests.quick import QUICK
+
 pytest_plugins = ["tests.cluster.fixtures"]
 
-settings.register_profile("quick", max_examples=30)
-if os.environ.get("CONVEYOR_TEST_QUICK"):
+settings.register_profile("quick", max_examples=20)
+if QUICK:
     settings.load_profile("quick")
 
 

@@ -31,9 +31,7 @@ HEART = {
 }
 ALWAYS = {
     "item: intent Merge": (Fault.KILL_AFTER,),
-    "forge: POST pulls/n/merge fast-forward-only": (Fault.KILL_AFTER, Fault.ERROR_APPLIED, Fault.LATE_IN_THE_RACE),
-    "item: to deploy, end of Merge": (Fault.KILL_AFTER,),
-    "Job Production: create": (Fault.ERROR_APPLIED,),
+    "forge: POST pulls/n/merge fast-forward-only": (Fault.KILL_AFTER, Fault.LATE_IN_THE_RACE),
     "Job Production: start": (Fault.KILL_AFTER,),
 }
 """What `scripts/test` has of it."""

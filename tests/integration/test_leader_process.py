@@ -39,6 +39,7 @@ def start(kubeconfig: Path, store: Store, tmp_path: Path) -> Iterator[Start]:
         yield lambda **settings: stack.enter_context(started(kubeconfig, store, tmp_path, **settings))
 
 
+@pytest.mark.long
 def test_who_stands_by_answers_and_does_nothing(start: Start) -> None:
     pair = start()
     assert pair.other.is_ready()

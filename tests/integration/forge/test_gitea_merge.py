@@ -78,6 +78,7 @@ async def test_moved_base_is_a_conflict(scene: Scene) -> None:
     assert await scene.forge.branch_head("main") == moved
 
 
+@pytest.mark.long
 async def test_conflicting_change_stays_unavailable_and_unmergeable(scene: Scene) -> None:
     pull = await scene.pull("feature", {"README.md": "ours\n"})
     scene.push({"README.md": "theirs\n"})
@@ -86,6 +87,7 @@ async def test_conflicting_change_stays_unavailable_and_unmergeable(scene: Scene
         await patiently(lambda: scene.forge.merge(pull.number, head=pull.head_sha), seconds=1)
 
 
+@pytest.mark.long
 async def test_closed_pull_request_is_not_found(scene: Scene) -> None:
     pull = await scene.pull("feature")
     scene.api("PATCH", f"/pulls/{pull.number}", json={"state": "closed"})
@@ -93,11 +95,13 @@ async def test_closed_pull_request_is_not_found(scene: Scene) -> None:
         await scene.merge(pull)
 
 
+@pytest.mark.long
 async def test_missing_pull_request_is_not_found(scene: Scene) -> None:
     with pytest.raises(NotFound):
         await scene.forge.merge(4711, head="a" * 40)
 
 
+@pytest.mark.long
 async def test_style_that_is_off_is_refused(scene: Scene) -> None:
     pull = await scene.pull("feature")
     scene.api("PATCH", json={"allow_fast_forward_only_merge": False, "has_pull_requests": True})
@@ -126,6 +130,7 @@ async def test_merge_passes_a_protection_that_forbids_pushing(scene: Scene) -> N
     assert await scene.forge.branch_head("main") == pull.head_sha
 
 
+@pytest.mark.long
 async def test_work_in_progress_is_refused(scene: Scene) -> None:
     scene.push({"x": "y"}, new="feature")
     pull = await scene.forge.open_pull_request(head="feature", base="main", title="WIP: x", body="")
@@ -154,6 +159,7 @@ async def test_half_merge_is_repaired_by_marking(scene: Scene) -> None:
     assert (merged.state, merged.merge_sha) == ("closed", pull.head_sha)
 
 
+@pytest.mark.long
 async def test_marking_twice_is_a_conflict(scene: Scene) -> None:
     pull = await half_merged(scene)
     await patiently(lambda: scene.forge.mark_merged(pull.number, commit=pull.head_sha))
@@ -168,6 +174,7 @@ async def test_marking_with_a_commit_the_base_has_not_is_a_conflict(scene: Scene
     assert not (await current(scene, pull)).merged
 
 
+@pytest.mark.long
 async def test_marking_while_it_is_switched_off_is_refused(scene: Scene) -> None:
     pull = await half_merged(scene)
     scene.api("PATCH", json={"allow_manual_merge": False, "has_pull_requests": True})

@@ -33,6 +33,7 @@ async def test_branch_that_exists_is_a_conflict(scene: Scene) -> None:
         await scene.forge.create_branch("feature/ET-1", at=head_sha(scene))
 
 
+@pytest.mark.long
 async def test_branch_below_another_is_a_conflict(scene: Scene) -> None:
     await scene.forge.create_branch("feature", at=head_sha(scene))
     with pytest.raises(Conflict):
@@ -80,6 +81,7 @@ def remove(scene: Scene, path: str, *, branch: str) -> None:
     scene.api("DELETE", f"/contents/{path}", json={"branch": branch, "message": "Remove", "sha": sha})
 
 
+@pytest.mark.long
 async def test_removed_file_of_the_base_is_removed(scene: Scene) -> None:
     await scene.forge.create_branch("feature", at=head_sha(scene))
     remove(scene, "README.md", branch="feature")
@@ -93,6 +95,7 @@ async def test_base_merged_into_the_branch_adds_no_changed_files(scene: Scene) -
     assert await scene.forge.changed_files("main", "feature") == (ChangedFile("ours.txt", "added"),)
 
 
+@pytest.mark.long
 async def test_branch_without_commits_changes_nothing(scene: Scene) -> None:
     await scene.forge.create_branch("feature", at=head_sha(scene))
     assert await scene.forge.changed_files("main", "feature") == ()
@@ -104,6 +107,7 @@ async def test_name_with_odd_characters_is_found_as_it_is(scene: Scene) -> None:
     assert await scene.forge.changed_files("main", "feature") == (ChangedFile(path, "added"),)
 
 
+@pytest.mark.long
 async def test_unknown_branch_cannot_be_compared(scene: Scene) -> None:
     with pytest.raises(NotFound):
         await scene.forge.changed_files("main", "no-such-branch")
@@ -162,6 +166,7 @@ async def test_second_open_pull_request_is_a_conflict(scene: Scene) -> None:
         await scene.forge.open_pull_request(head="feature", base="main", title="again", body="")
 
 
+@pytest.mark.long
 async def test_pull_request_of_a_missing_branch_is_not_found(scene: Scene) -> None:
     with pytest.raises(NotFound):
         await scene.forge.open_pull_request(head="no-such-branch", base="main", title="t", body="")
@@ -182,6 +187,7 @@ async def test_open_pull_requests_are_those_of_head_and_base(scene: Scene) -> No
     assert [pull.number for pull in found] == [wanted.number]
 
 
+@pytest.mark.long
 async def test_pull_request_from_a_fork_is_not_ours(scene: Scene) -> None:
     fork = scene.api("POST", "/forks", token=scene.developer.token, json={"name": f"fork-{scene.repository.name}"})
     scene.server.api("POST", f"/repos/{fork['full_name']}/branches", json={"new_branch_name": "feature"})
@@ -196,6 +202,7 @@ async def test_pull_request_from_a_fork_is_not_ours(scene: Scene) -> None:
     assert await scene.forge.open_pull_requests(head="feature", base="main") == ()
 
 
+@pytest.mark.long
 async def test_deleted_head_branch_is_still_named(scene: Scene) -> None:
     pull = await scene.pull("feature/ET-1")
     await scene.merge(pull)
@@ -243,6 +250,7 @@ def upload(scene: Scene, path: str, content: bytes, *, branch: str) -> None:
     scene.api("POST", "/contents", json={"branch": branch, "message": "Upload", "files": [change]})
 
 
+@pytest.mark.long
 async def test_diff_of_a_missing_pull_request_is_not_found(scene: Scene) -> None:
     with pytest.raises(NotFound):
         await scene.forge.diff(4711)
@@ -251,10 +259,12 @@ async def test_diff_of_a_missing_pull_request_is_not_found(scene: Scene) -> None
 # --- statuses and reviews
 
 
+@pytest.mark.long
 async def test_commit_without_statuses_has_none(scene: Scene) -> None:
     assert await scene.forge.statuses(head_sha(scene)) == ()
 
 
+@pytest.mark.long
 async def test_statuses_beyond_a_page_are_read_and_the_newest_count(scene: Scene) -> None:
     commit = head_sha(scene)
     set_status(scene, commit, "ci/0", "failure")
@@ -274,6 +284,7 @@ def set_status(scene: Scene, commit: str, context: str, state: str, *, token: st
     scene.api("POST", f"/statuses/{commit}", json=body, token=token)
 
 
+@pytest.mark.long
 async def test_statuses_of_an_unknown_commit_are_not_found(scene: Scene) -> None:
     with pytest.raises(NotFound):
         await scene.forge.statuses("a" * 40)

@@ -40,6 +40,7 @@ async def test_branch_that_is_up_to_date_is_not_touched(scene: Scene) -> None:
     assert await head_of(scene, pull) == pull.head_sha
 
 
+@pytest.mark.long
 async def test_administrator_is_told_that_the_branch_is_up_to_date(scene: Scene) -> None:
     pull = await scene.pull("feature")
     async with forge_of(scene.server, scene.repository, scene.server.admin.token) as forge:
@@ -81,6 +82,7 @@ async def test_approval_outlives_a_rebase_and_the_status_of_the_old_head_does_no
     assert change_id(await patiently(lambda: scene.forge.diff(pull.number))) == before
 
 
+@pytest.mark.long
 async def test_closed_pull_request_is_refused(scene: Scene) -> None:
     pull, _ = await behind(scene)
     scene.api("PATCH", f"/pulls/{pull.number}", json={"state": "closed"})
@@ -89,6 +91,7 @@ async def test_closed_pull_request_is_refused(scene: Scene) -> None:
     assert caught.value.status == 422
 
 
+@pytest.mark.long
 async def test_missing_pull_request_is_not_found(scene: Scene) -> None:
     with pytest.raises(NotFound):
         await scene.forge.update_by_rebase(4711)
@@ -103,6 +106,7 @@ async def test_update_that_is_switched_off_is_refused(scene: Scene) -> None:
     assert await head_of(scene, pull) == pull.head_sha
 
 
+@pytest.mark.long
 async def test_protected_branch_is_refused(scene: Scene) -> None:
     pull, _ = await behind(scene)
     scene.server.protect(scene.repository, "feature")

@@ -8,10 +8,12 @@ import os
 import random
 from collections.abc import Sequence
 
+from tests.quick import QUICK
+
 
 def picks(cases: Sequence[int], *, count: int = 12) -> list[int]:
     """In order; the first and the last are always among them."""
-    if os.environ.get("CONVEYOR_TEST_QUICK"):
+    if QUICK:
         count = (count + 1) // 2
     if os.environ.get("CONVEYOR_TEST_ALL") or len(cases) <= count:
         return list(cases)

@@ -156,6 +156,7 @@ async def test_item_deleted_now_and_then_on_its_way_leaves_nothing_behind(
         await delete_after(begin, number, deaths)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @AFTERWARDS
 @WAYS

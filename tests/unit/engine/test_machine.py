@@ -22,6 +22,7 @@ from conveyor.engine.events import EventRecorder
 from conveyor.engine.renewing import renew, sweep
 from tests.fakes.gates import ALL, Fate, Request, Strand
 from tests.fakes.memory_store import JOBS, LEASES
+from tests.quick import QUICK
 from tests.unit.engine import starts
 from tests.unit.engine.operators import Operator, Operators
 from tests.unit.engine.people import PEOPLE
@@ -297,7 +298,7 @@ class OperatorsMachine(RuleBasedStateMachine):
 
 TestOperators = OperatorsMachine.TestCase
 TestOperators.settings = settings(
-    max_examples=1000 if ALL_OF_THEM else 20,
+    max_examples=1000 if ALL_OF_THEM else 10 if QUICK else 20,
     derandomize=not ALL_OF_THEM,
     stateful_step_count=40,
     deadline=None,

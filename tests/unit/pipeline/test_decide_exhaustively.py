@@ -15,6 +15,7 @@ from conveyor.pipeline.actions import Action, Admit, Amend, Apply, ReleaseLeases
 from conveyor.pipeline.case import Case, with_status
 from conveyor.pipeline.decide import decide
 from conveyor.pipeline.resuming import DEPLOY_ENDED
+from tests.quick import thinned
 from tests.unit.pipeline.job_rules import amends_what_happened, rolled_back_or_done
 from tests.unit.pipeline.needs import INTENDS, NEEDS
 from tests.unit.pipeline.overrides import broken_glass, is_override
@@ -27,7 +28,7 @@ STEPS_TO_REST = 6
 def violations(stage: Stage | None, rule: Callable[[Case, Action], str]) -> list[str]:
     """Sentences for what breaks a rule, the first few; the rule says what is wrong, or nothing."""
     found = []
-    for name, case in cases_in(stage):
+    for name, case in thinned(cases_in(stage)):
         action = decide(case)
         if wrong := "; ".join(filter(None, (rule(case, one) for one in stored_by(action)))):
             found.append(f"{name}: {oddities(case.facts)}\n    {wrong}\n    -> {str(action)[:300]}")
@@ -255,6 +256,7 @@ def test_whatever_the_facts_the_decision_keeps_every_rule(stage: Stage | None) -
     assert not found, "\n".join(found)
 
 
+@pytest.mark.long
 def test_the_situations_are_many() -> None:
     number = sum(1 for stage in STAGES for _ in cases_in(stage))
     print(f"{number} situations")
