@@ -161,13 +161,13 @@ async def test_multipart_flood_is_415_without_being_read(ingress: Ingress) -> No
 async def test_headers_that_never_end_are_cut_off(ingress: Ingress, quick_limits: None) -> None:
     began = time.monotonic()
     assert await answer_to(ingress, HEAD.encode()) == b""
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 8.0  # by default it is ten seconds
 
 
 async def test_connection_without_a_request_is_cut_off(ingress: Ingress, quick_limits: None) -> None:
     began = time.monotonic()
     assert await answer_to(ingress) == b""
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 8.0  # by default it is ten seconds
 
 
 async def test_body_that_never_ends_is_400(ingress: Ingress, quick_limits: None) -> None:
