@@ -1,6 +1,8 @@
 """The rules of the house hold for this repository, and each is seen to find what it forbids."""
 
+import fnmatch
 import importlib.machinery
+import shlex
 import sysconfig
 from pathlib import Path
 
@@ -19,6 +21,22 @@ def files() -> dict[str, str]:
 
 def test_repository_keeps_the_rules_of_the_house(files: dict[str, str]) -> None:
     assert list(problems(files, here=(ROOT, Path.home()))) == []
+
+
+def test_each_file_of_tests_is_in_one_group_of_scripts_test() -> None:
+    said = (ROOT / "scripts" / "test").read_text().partition("groups=(")[2].partition(")\n")[0]
+    groups = [shlex.split(group) for group in shlex.split(said)]
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        path = file.relative_to(ROOT).as_posix()
+        assert sum(_is_in(path, group) for group in groups) == 1, path
+
+
+def _is_in(path: str, group: list[str]) -> bool:
+    left_out = [word.removeprefix("--ignore=") for word in group if word.startswith("--ignore=")]
+    if any(path.startswith(f"{place}/") for place in left_out):
+        return False
+    places = (word for word in group if not word.startswith("--"))
+    return any(path.startswith(f"{place}/") or fnmatch.fnmatchcase(path, place) for place in places)
 
 
 def test_import_operator_from_the_root_is_the_standard_library() -> None:
