@@ -7,9 +7,10 @@ from tests.quick import QUICK
 
 pytest_plugins = ["tests.cluster.fixtures"]
 
-settings.register_profile("quick", max_examples=20)
-if QUICK:
-    settings.load_profile("quick")
+# No example is too slow: a busy machine makes any of them so.
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("whole", deadline=None)
+settings.load_profile("quick" if QUICK else "whole")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
