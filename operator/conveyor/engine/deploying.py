@@ -12,9 +12,8 @@ from conveyor.cluster.protocol import Key
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Action, Settle
-from conveyor.pipeline.case import Case, on_repository, settle, wait
+from conveyor.pipeline.case import Case
 from conveyor.pipeline.leases import DEPLOYS
-from conveyor.pipeline.requests import unanswered
 
 
 def deploy_under_way(world: World, case: Case, action: Action) -> str:
@@ -47,13 +46,6 @@ def held_by(world: World, case: Case, *, name: str, holder: str) -> str:
         return _why(other)
     item = f" for {other.key.name}" if other is not None else ""
     return f"Lease {name} is held by {holder}{item}: it goes on when that one is done or gone"
-
-
-def wait_for_lease(case: Case, text: str, *, after: float) -> Settle:
-    """What a person says of a Stalled item is answered with the Lease in hand: until then it stays so."""
-    if case.status.stalled is not None and unanswered(case.item) is not None:
-        return settle(case, case.status, after=after)
-    return wait(case, WaitingReason.LEASE, text, on=on_repository(case), after=after)
 
 
 def _others(world: World, case: Case) -> list[ItemRecord]:

@@ -22,7 +22,7 @@ from conveyor.engine.admission import admit
 from conveyor.engine.adopting import Adopting
 from conveyor.engine.amend import apply_amend
 from conveyor.engine.changes import Changes
-from conveyor.engine.deploying import deploy_under_way, held_by, wait_for_lease
+from conveyor.engine.deploying import deploy_under_way, held_by
 from conveyor.engine.effects import Applied
 from conveyor.engine.endings import Endings, hold
 from conveyor.engine.events import EventRecorder, Regarding, regarding
@@ -59,6 +59,7 @@ from conveyor.pipeline.ended import may_be_merged_late
 from conveyor.pipeline.facts import NOT_READ, JobFact, Unknown
 from conveyor.pipeline.leases import kept, leases_of, needed
 from conveyor.pipeline.orphaned import decide_without_repository
+from conveyor.pipeline.requests import wait_to_answer
 from conveyor.pipeline.runs import follow
 from conveyor.pipeline.wants import wants
 from conveyor.web.errors import OutsideError, RateLimited
@@ -170,7 +171,7 @@ class ItemReconciler:
         if intent is not None and adopts and not names:
             return action if await self._adopting.is_left(owner.key, intent) else Settle(case.status, after=1.0)
         if text := deploy_under_way(self._world, case, action):
-            return wait_for_lease(case, text, after=case.policy.poll_seconds)
+            return wait_to_answer(case, WaitingReason.LEASE, text, after=case.policy.poll_seconds)
         for name in sorted(names):
             match await self._leases.take(name, owner):
                 case Held() if adopts and not await self._leases.confirm(name, owner):
@@ -181,9 +182,11 @@ class ItemReconciler:
                     return Settle(case.status, after=SOON)  # whoever has it writes this very status
                 case HeldBy(holder):
                     text = held_by(self._world, case, name=name, holder=holder)
-                    return wait_for_lease(case, text, after=case.policy.poll_seconds)
+                    return wait_to_answer(case, WaitingReason.LEASE, text, after=case.policy.poll_seconds)
                 case Unsure(reason):
-                    return wait_for_lease(case, f"Lease {name} cannot be taken now: {reason}", after=1.0)
+                    return wait_to_answer(
+                        case, WaitingReason.LEASE, f"Lease {name} cannot be taken now: {reason}", after=1.0
+                    )
         if begins_by_repository(case, action) and not await is_newest(self._world, self._hub, case):
             return Settle(case.status, after=SHORTEST_REST)
         return action

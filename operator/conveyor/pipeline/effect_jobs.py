@@ -196,10 +196,8 @@ def _production(case: Case, transition: Transition, ending: EffectEnding) -> Act
     revision = (ending.revision or head)[:256]
     image = ending.image or built_image(case.status)
     deployed = Production(image=image, sha=head, revision=revision, item=case.item.name)
-    recorded, status = (
-        case.repository.status.production,
-        with_word(case, transition, passed=True, reason=ending.summary),
-    )
+    recorded = case.repository.status.production
+    status = with_word(case, transition, passed=True, reason=ending.summary)
     if recorded != deployed:
         return outrun(case, status) or Amend(production=deployed, replaces=recorded)
     status = watched(case, status.model_copy(update={"revision": revision}))

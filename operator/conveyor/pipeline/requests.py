@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from conveyor.api.annotations import Request, Verb, requests
 from conveyor.api.objects import WorkItem
+from conveyor.api.workitem import WaitingReason
+from conveyor.pipeline.actions import Settle
+from conveyor.pipeline.case import Case, on_repository, settle, wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,13 @@ def unanswered(item: WorkItem) -> Request | None:
     """The first that was not answered yet, in the order in which everybody answers them."""
     done = {handled.verb: handled.id for handled in item.status.handled_requests}
     return next((one for one in requests(item.metadata.annotations) if done.get(one.verb.value) != one.id), None)
+
+
+def wait_to_answer(case: Case, reason: WaitingReason, text: str, *, after: float) -> Settle:
+    """Wait; but what a person says of a Stalled item is answered once it can be, and until then the item stays so."""
+    if case.status.stalled is not None and unanswered(case.item) is not None:
+        return settle(case, case.status, after=after)
+    return wait(case, reason, text, on=on_repository(case), after=after)
 
 
 def is_overridden(item: WorkItem) -> bool:

@@ -10,12 +10,12 @@ from conveyor.api.stages import TERMINAL, Stage
 from conveyor.api.workitem import Cause, HandledRequest, StalledReason, WaitingReason, WorkItemStatus
 from conveyor.pipeline.actions import Action, Note, ReleaseLeases, Settle, StopEffect, StopRun
 from conveyor.pipeline.budgets import charged
-from conveyor.pipeline.case import Case, on_repository, settle, wait, with_status
+from conveyor.pipeline.case import Case, settle, with_status
 from conveyor.pipeline.intents import adopted
 from conveyor.pipeline.overriding import override
 from conveyor.pipeline.people import approve, is_edited, no_run_yet, reject
 from conveyor.pipeline.pulls import BEFORE_MERGE
-from conveyor.pipeline.requests import NotYet, unanswered
+from conveyor.pipeline.requests import NotYet, unanswered, wait_to_answer
 from conveyor.pipeline.resuming import DEPLOY_ENDED, nothing_to_resume, resume, retry
 from conveyor.pipeline.runs import sent_back, suspended
 from conveyor.pipeline.starting_over import started_over
@@ -48,19 +48,13 @@ def answer_request(case: Case) -> Action | None:
         case StopRun() | StopEffect():
             return answer
         case NotYet(unread):
-            return _kept(case, f"{request.verb.value} {request.id}: {unread}")
+            text = f"{request.verb.value} {request.id}: {unread}"
+            return wait_to_answer(case, WaitingReason.FORGE, text, after=case.policy.poll_seconds)
 
 
 def _refused(case: Case, request: Request, why: str) -> Settle:
     note = Note("RequestRefused", f"{request.verb.value} {request.id}: {why}", warning=True)
     return settle(case, _echoed(case, request, f"Refused: {why}"), after=0.0, notes=(note,))
-
-
-def _kept(case: Case, why: str) -> Settle:
-    """The request stays, and is answered when what it needs can be read; a Stalled item stays Stalled until then."""
-    if case.status.stalled is not None:
-        return settle(case, case.status, after=case.policy.poll_seconds)
-    return wait(case, WaitingReason.FORGE, why, on=on_repository(case), after=case.policy.poll_seconds)
 
 
 def _accepted(case: Case, request: Request) -> Case:
