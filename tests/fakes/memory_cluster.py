@@ -238,7 +238,11 @@ class MemoryCluster(Cluster):
 
         return await self._write("create_lease", LEASES, key, manifest["spec"], write)
 
-    async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
+    async def update_lease(
+        self, key: Key, lease: LeaseSpec, *, resource_version: str, labels: Mapping[str, str] | None = None
+    ) -> Written:
+        labelled: JSONObject = {} if labels is None else {"metadata": {"labels": dict(labels)}}
+
         def write() -> Written:
             old = self.store.objects.get((LEASES, key))
             if old is None:
@@ -248,7 +252,7 @@ class MemoryCluster(Cluster):
             if resource_version != old["metadata"]["resourceVersion"]:
                 return Lost()
             why = memory_leases.refusal(lease)
-            new = apply_merge_patch(old, {"spec": spec_of(lease)})
+            new = apply_merge_patch(old, {"spec": spec_of(lease)} | labelled)
             return Rejected(why) if why else Won(self.store.put(LEASES, key, new))
 
         return await self._write("update_lease", LEASES, key, spec_of(lease), write)

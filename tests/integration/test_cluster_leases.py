@@ -68,7 +68,8 @@ async def lease_story(cluster: Cluster, namespace: str) -> list[Any]:
     for refused in (replace(MINE, duration_seconds=0), replace(MINE, transitions=-1)):
         await tell(await cluster.update_lease(key, refused, resource_version=first.resource_version))
         await tell(await cluster.create_lease(Key(namespace, "refused"), refused, labels=LABELS))
-    await tell(await cluster.update_lease(key, theirs, resource_version=first.resource_version))
+    other = LABELS | {"item": "basket"}
+    await tell(await cluster.update_lease(key, theirs, resource_version=first.resource_version, labels=other))
     for version in (first.resource_version, "", "0", "999999999"):
         await tell(await cluster.update_lease(key, MINE, resource_version=version))
     second = await cluster.lease(key)

@@ -155,8 +155,11 @@ class KubernetesCluster(Cluster):
         }
         return await self._write("POST", _leases_path(key.namespace), manifest)
 
-    async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
-        body = {"metadata": {"resourceVersion": resource_version}, "spec": spec_of(lease)}
+    async def update_lease(
+        self, key: Key, lease: LeaseSpec, *, resource_version: str, labels: Mapping[str, str] | None = None
+    ) -> Written:
+        labelled: JSONObject = {} if labels is None else {"labels": dict(labels)}
+        body = {"metadata": {"resourceVersion": resource_version} | labelled, "spec": spec_of(lease)}
         return await self._write("PATCH", _lease_path(key), body, content_type=MERGE_PATCH)
 
     async def delete_lease(self, key: Key, *, uid: str, resource_version: str) -> Written:

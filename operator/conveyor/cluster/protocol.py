@@ -135,8 +135,13 @@ class Cluster(Protocol):
     ) -> Written:
         """Lost where a Lease of that name is there. `owner`: an ownerReference, with which it goes."""
 
-    async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
-        """Write the whole of `lease`, only if the Lease still has that resourceVersion; what is not ours stays."""
+    async def update_lease(
+        self, key: Key, lease: LeaseSpec, *, resource_version: str, labels: Mapping[str, str] | None = None
+    ) -> Written:
+        """Write the whole of `lease`, only if the Lease still has that resourceVersion; what is not ours stays.
+
+        `labels`: those that are to be another's now; None leaves them as they are.
+        """
 
     async def delete_lease(self, key: Key, *, uid: str, resource_version: str) -> Written:
         """Delete exactly what was read. Lost where it is gone, or another, or was written since."""

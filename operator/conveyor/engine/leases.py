@@ -247,8 +247,7 @@ class Leases:
         found = await self.cluster.lease(key) if key in self._seen or key in self._held else None
         if found is None:
             began = self.clock()
-            labels = {LABEL_WORKITEM: owner.key.name, LABEL_REPOSITORY: owner.repository}
-            match await self.cluster.create_lease(key, self._spec(owner, None), labels=labels):
+            match await self.cluster.create_lease(key, self._spec(owner, None), labels=_labels(owner)):
                 case Won(stored):
                     return self._own(key, owner, stored, began)
                 case Rejected(message):
@@ -302,8 +301,10 @@ class Leases:
         return self.clock() - seen.at > self.terms.seconds
 
     async def _update(self, key: Key, owner: Owner, found: LeaseRecord) -> Written:
+        """Renew it, or put another item's name on it with its new holder."""
         spec = self._spec(owner, found.spec)
-        return await self.cluster.update_lease(key, spec, resource_version=found.resource_version)
+        labels = None if spec.holder == found.spec.holder else _labels(owner)
+        return await self.cluster.update_lease(key, spec, resource_version=found.resource_version, labels=labels)
 
     def _spec(self, owner: Owner, old: LeaseSpec | None) -> LeaseSpec:
         holder, now = self.holder(owner.uid), self.now()
@@ -372,3 +373,7 @@ class Leases:
     def _lost(self, key: Key, why: str) -> None:
         self._held.pop(key, None)
         logger.warning("lease lost", extra={"lease": str(key), "why": why})
+
+
+def _labels(owner: Owner) -> dict[str, str]:
+    return {LABEL_WORKITEM: owner.key.name, LABEL_REPOSITORY: owner.repository}

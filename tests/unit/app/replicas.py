@@ -39,9 +39,9 @@ class Reached(MemoryCluster):
         await self._connect()
         return await super().create_lease(key, lease, **rest)
 
-    async def update_lease(self, key: Key, lease: LeaseSpec, *, resource_version: str) -> Written:
+    async def update_lease(self, key: Key, lease: LeaseSpec, **rest: Any) -> Written:
         await self._connect()
-        written = await super().update_lease(key, lease, resource_version=resource_version)
+        written = await super().update_lease(key, lease, **rest)
         if self.answers_after:
             await self.clock.sleep(self.answers_after)
         return written

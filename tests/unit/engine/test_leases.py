@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from conveyor.api.annotations import LABEL_WORKITEM
 from conveyor.cluster.leases import LeaseRecord
 from conveyor.cluster.protocol import JSONObject, Key, Won
 from conveyor.engine.identity import Liveness
@@ -97,6 +98,14 @@ async def test_dead_owner_is_replaced_at_once(hall: Hall) -> None:
     hall.lives["a"] = Liveness.DEAD
     assert await hall.process("b").take(MERGE, CART) == Held()
     assert (hall.holder(), hall.told.takeovers) == ("b/uid-cart", ["Gone"])
+
+
+async def test_lease_that_is_taken_over_for_another_item_names_that_one(hall: Hall) -> None:
+    await hall.process("a").take(MERGE, CART)
+    hall.lives["a"] = Liveness.DEAD
+    await hall.process("b").take(MERGE, BASKET)
+    [(_, lease)] = await hall.cluster.leases()
+    assert lease.labels[LABEL_WORKITEM] == "basket"
 
 
 async def test_lease_that_another_takes_over_first_is_not_ours(hall: Hall) -> None:
@@ -293,8 +302,8 @@ class _SlowRenewal(MemoryCluster):
         self.__dict__ = inner.__dict__
         self.sent, self.answer = asyncio.Event(), asyncio.Event()
 
-    async def update_lease(self, key, lease, *, resource_version):  # type: ignore[no-untyped-def]
-        written = await super().update_lease(key, lease, resource_version=resource_version)
+    async def update_lease(self, key, lease, *, resource_version, labels=None):  # type: ignore[no-untyped-def]
+        written = await super().update_lease(key, lease, resource_version=resource_version, labels=labels)
         assert isinstance(written, Won)
         self.sent.set()
         await self.answer.wait()
