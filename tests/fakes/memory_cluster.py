@@ -160,6 +160,10 @@ class MemoryCluster(Cluster):
         pods = self.store.pods.get(key, [])
         return missing_job_fact(pods) if job is None else job_fact(job, pods if with_message else None)
 
+    async def stored_job(self, key: Key) -> JSONObject | None:
+        await self._read("stored_job")
+        return json_copy(self.store.objects.get((JOBS, key)))
+
     async def create_job(self, manifest: JSONObject) -> Written:
         key = key_of(manifest)
 

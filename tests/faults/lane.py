@@ -28,7 +28,7 @@ import conveyor.cluster.connection as c; c.READ_SECONDS, c.WRITE_SECONDS = 5.0, 
 import conveyor.web.client as w; w.IDLE_SECONDS = 5.0
 import conveyor.engine.resync as r; r.RESYNC_SECONDS = 60.0
 """
-"""Nobody waits twenty seconds for each answer that never comes, nor five minutes to miss a watch's lost event."""
+"""Nobody waits twenty seconds for each answer that never comes, nor five minutes for what a watch has lost."""
 SETTINGS = {"RECONCILE_INTERVAL_SECONDS": 1, "GRACE_DEFAULT_SECONDS": 1, "AGENT_TOOLS_IMAGE": "conveyor:test"}
 READY_SECONDS, GONE_SECONDS = 90.0, 30.0
 

@@ -193,11 +193,14 @@ async def _job_story(cluster: Cluster, namespace: str) -> list[Any]:
     spec = {"backoffLimit": 0, "template": template, "suspend": True}
     manifest = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
     before = await cluster.job(key, with_message=True)
+    absent = await cluster.stored_job(key)
     first, second = await cluster.create_job(manifest), await cluster.create_job(manifest)
     third = await cluster.start_job(key, uid=NOBODY)
     told: list[Any] = [before.state, *(type(answer).__name__ for answer in (first, second, third))]
     job = await cluster.job(key, with_message=False)
+    stored = await cluster.stored_job(key) or {}
     told += [job.state, job.suspended, job.unstarted, job.has_finalizer, job.has_ttl]
+    told += [absent, stored["metadata"]["uid"] == job.uid, stored["spec"]["suspend"]]
     await cluster.delete_job(key, uid="another")
     await cluster.expire_job(key, seconds=600)
     told.append(await _flags(cluster, key))

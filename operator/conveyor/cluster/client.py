@@ -85,6 +85,9 @@ class KubernetesCluster(Cluster):
         pods = await self._pods(key.namespace, JOB_UID_LABEL, job["metadata"]["uid"]) if with_message else None
         return job_fact(job, pods)
 
+    async def stored_job(self, key: Key) -> JSONObject | None:
+        return await self._read(_job_path(key))
+
     async def create_job(self, manifest: JSONObject) -> Written:
         return await self._write("POST", _jobs_path(manifest["metadata"]["namespace"]), manifest)
 

@@ -97,6 +97,9 @@ class Cluster(Protocol):
     async def job(self, key: Key, *, with_message: bool) -> JobFact:
         """A Job, read from the API server, and with `with_message` its pod's end too."""
 
+    async def stored_job(self, key: Key) -> JSONObject | None:
+        """A Job as a watch would tell of it, read from the API server; None: there is none of that name."""
+
     async def create_job(self, manifest: JSONObject) -> Written:
         """Lost where a Job of that name is there."""
 

@@ -80,12 +80,16 @@ class Resync:
             self._failed(error)
 
     async def _confirm_jobs(self) -> None:
-        """Of Jobs we know those at work and those to be tidied up: few enough to be asked for one by one."""
+        """Of Jobs we know those at work and those to be tidied up: few enough to be asked for one by one.
+
+        The end of a run or effect its item reads. That the Job is to be let go then, only the Job's own event tells.
+        """
         for record in list(self._cache.jobs):
-            found = await self._cluster.job(record.key, with_message=False)
-            if found.uid != record.uid:
-                metadata = _metadata(record.key, record.uid, record.version)
-                self._hub.job_gone({"metadata": metadata})
+            found = await self._cluster.stored_job(record.key)
+            if found is None or found["metadata"]["uid"] != record.uid:
+                self._hub.job_gone({"metadata": _metadata(record.key, record.uid, record.version)})
+            else:
+                self._see(found, self._hub.job_seen)
 
     def _known(self, kind: Kind) -> dict[Key, tuple[str, int]]:
         table = self._cache.items if kind is Kind.WORKITEM else self._cache.repositories

@@ -128,6 +128,21 @@ async def test_job_that_vanished_unseen_wakes_its_item() -> None:
     assert rig.status(cart)["lastRun"]["verdict"] == "infrastructure"
 
 
+async def test_job_that_ended_unseen_is_let_go() -> None:
+    rig, running = await process()
+    rig.item()
+    await rig.run(until=30)
+    (job,) = rig.cluster.store.keys(JOBS)
+    tell, rig.cluster.store.on_change = rig.cluster.store.on_change, None
+    rig.cluster.end_job(job)
+    rig.cluster.store.on_change = tell
+    await rig.run(until=20)
+    assert "ttlSecondsAfterFinished" not in rig.cluster.store.objects[JOBS, job]["spec"]
+    await running.resync.once()
+    await rig.run(until=20)
+    assert "ttlSecondsAfterFinished" in rig.cluster.store.objects[JOBS, job]["spec"]
+
+
 async def test_one_object_that_nobody_thought_possible_keeps_no_other_from_being_seen() -> None:
     rig, running = await process()
     broken = item("broken")
