@@ -53,10 +53,10 @@ from conveyor.pipeline.actions import (
     StopRun,
 )
 from conveyor.pipeline.case import SOON, Case, wait
-from conveyor.pipeline.decide import decide
+from conveyor.pipeline.decide import decide, ticket_again
 from conveyor.pipeline.effect_jobs import follow_job
 from conveyor.pipeline.ended import may_be_merged_late
-from conveyor.pipeline.facts import NOT_READ, JobFact, Unknown
+from conveyor.pipeline.facts import JobFact, Unknown
 from conveyor.pipeline.leases import kept, leases_of, needed
 from conveyor.pipeline.orphaned import decide_without_repository
 from conveyor.pipeline.requests import wait_to_answer
@@ -132,10 +132,10 @@ class ItemReconciler:
             return await self._without_repository(record, item, why=repository)
         notes = self._hub.ticket_notes(record.key)
         case = await self._case(record, item, repository, look_at_ticket=notes > 0)
-        unread = notes > 0 and isinstance(case.facts.ticket, Unknown) and case.facts.ticket is not NOT_READ
         try:
             action = await self._owned(case, self._claimed(record, case))
-            outcome = await self._act(case, action, notes=0 if unread else notes)
+            again = ticket_again(case, action) if notes > 0 else None
+            outcome = await self._act(case, action, notes=notes if again is None else 0)
             if (run := _claims(case, action)) is not None:
                 outcome = await self._start_claimed(case, run, outcome)
         finally:
@@ -144,7 +144,7 @@ class ItemReconciler:
         await self._release(record.key, case)
         if not isinstance(action, LetGo):  # which has done that itself
             await self._tidy(record.key)
-        return within(SOON, outcome) if unread or self._may_start(record.key) else outcome
+        return within(again or SOON, outcome) if again or self._may_start(record.key) else outcome
 
     async def _without_repository(self, record: ItemRecord, item: WorkItem, *, why: str) -> Outcome:
         found = await orphan(self._world, self._hub, record, item)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from conveyor.api.stages import TERMINAL, Stage
 from conveyor.api.workitem import WaitingReason
 from conveyor.pipeline import effects, runs
-from conveyor.pipeline.actions import Action, LetGo
-from conveyor.pipeline.case import Case, advanced, moved, settle, wait
+from conveyor.pipeline.actions import Action, LetGo, Settle
+from conveyor.pipeline.case import SOON, Case, advanced, moved, settle, wait
 from conveyor.pipeline.deletion import deleted
 from conveyor.pipeline.ended import merged_late
-from conveyor.pipeline.facts import Ticket
+from conveyor.pipeline.facts import NOT_READ, Ticket, Unknown
 from conveyor.pipeline.indication import StateMap
 from conveyor.pipeline.monitoring import monitor
 from conveyor.pipeline.people import read_ticket, with_ticket_seen
@@ -67,6 +67,18 @@ def _ticket_cancelled(case: Case) -> str | None:
             return f"ticket {ticket.key} was cancelled"
         case _:
             return None
+
+
+def ticket_again(case: Case, action: Action) -> float | None:
+    """In how many seconds the ticket is to be asked again; None: what it says was heard.
+
+    It could not be read, or it was cancelled and the item cannot be yet.
+    """
+    if isinstance(case.facts.ticket, Unknown) and case.facts.ticket is not NOT_READ:
+        return SOON
+    ends = isinstance(action, Settle) and action.status.stage in TERMINAL
+    goes_on = case.status.stage not in TERMINAL and not ends
+    return case.policy.poll_seconds if goes_on and _ticket_cancelled(case) is not None else None
 
 
 def follow_transition(case: Case) -> Action | None:
