@@ -59,7 +59,7 @@ def _followed(case: Case, transition: Transition, job: JobFact) -> Action:
     recorded = transition.job or TransitionJob(name="")
     if job.state == JobState.MISSING:
         if recorded.uid is not None:
-            return parked(case, transition)
+            return _lost(case, transition)
         return _prepared_again(case, transition) if transition.phase == "Unknown" else _apply(case, transition)
     if job.item_uid != case.item.metadata.uid or recorded.uid not in (None, job.uid):
         return parked(case, transition)
@@ -80,8 +80,17 @@ def _followed(case: Case, transition: Transition, job: JobFact) -> Action:
 def _ended(case: Case, transition: Transition, ending: EffectEnding) -> Action:
     """A deploy or a rollback that nobody can tell about is a person's matter: it is never begun again unasked."""
     if ending.untold and transition.effect in NEVER_SUPERSEDED:
-        return parked(case, transition)
+        return _lost(case, transition)
     return ENDINGS[transition.effect](case, transition, ending)
+
+
+def _lost(case: Case, transition: Transition) -> Action:
+    """Its Job has nothing more to say. A deploy that its Repository has on record has passed: that comes after it."""
+    found, head = case.repository.status.production, transition.precondition.head_sha
+    told = found is not None and (found.item, found.sha) == (case.item.name, head)
+    if found is None or not told or transition.effect != Effect.PRODUCTION:
+        return parked(case, transition)
+    return _deployed(case, transition, revision=found.revision, reason="it is on record as deployed")
 
 
 def _let_begin(case: Case, transition: Transition, job: JobFact) -> Action:
@@ -197,9 +206,14 @@ def _production(case: Case, transition: Transition, ending: EffectEnding) -> Act
     image = ending.image or built_image(case.status)
     deployed = Production(image=image, sha=head, revision=revision, item=case.item.name)
     recorded = case.repository.status.production
-    status = with_word(case, transition, passed=True, reason=ending.summary)
     if recorded != deployed:
+        status = with_word(case, transition, passed=True, reason=ending.summary)
         return outrun(case, status) or Amend(production=deployed, replaces=recorded)
+    return _deployed(case, transition, revision=revision, reason=ending.summary)
+
+
+def _deployed(case: Case, transition: Transition, *, revision: str, reason: str) -> Action:
+    status = with_word(case, transition, passed=True, reason=reason)
     status = watched(case, status.model_copy(update={"revision": revision}))
     return arrived(case, transition, status, cause="deployed")
 

@@ -47,7 +47,18 @@ def is_deployed(case: Case) -> bool:
     if case.status.transition is None:  # with a later one, and it was never tried by itself
         untried = not any(gate.name == "deploy_status" for gate in case.status.gates)
         return untried and recorded is not None and case.facts.merge_in_production is True
-    return _end_of(case, Effect.PRODUCTION) is True and recorded is not None and recorded.sha == HEAD
+    mine = recorded is not None and (recorded.sha, recorded.item) == (HEAD, case.item.name)
+    return mine and (_end_of(case, Effect.PRODUCTION) is True or _can_say_no_more(case))
+
+
+def _can_say_no_more(case: Case) -> bool:
+    """Whether the deploy's Job was there, and is gone or has lost its word: what it came to is on record or nowhere."""
+    intent, job = case.status.transition, case.facts.effect_job
+    if intent is None or intent.effect != Effect.PRODUCTION or intent.job is None or not isinstance(job, JobFact):
+        return False
+    vanished = job.state == JobState.MISSING and intent.job.uid is not None
+    ours = (job.uid, job.item_uid) == (intent.job.uid, UID)
+    return vanished or (ours and job.state == JobState.ENDED and job.pod_gone)
 
 
 def may_roll_back(case: Case) -> bool:

@@ -27,6 +27,7 @@ from tests.unit.pipeline.builders import (
     item,
     job,
     merged_pull,
+    on_record,
     pull,
     repository,
     settled,
@@ -34,6 +35,7 @@ from tests.unit.pipeline.builders import (
 )
 from tests.unit.pipeline.effect_items import (
     BUILT,
+    DEPLOYED,
     EACH,
     FRESH,
     GATES,
@@ -99,7 +101,25 @@ from tests.unit.pipeline.situations import FREEZES
     ],
 )
 def test_job(effect: Effect, uid: str | None, known: Facts, expected: str) -> None:
-    assert row(at_work(effect, uid=uid), known) == expected.format(effect.value)
+    before = on_record(WANTED, production=DEPLOYED.model_copy(update={"sha": OTHER, "item": "before"}))
+    assert row(at_work(effect, uid=uid), known, of=before) == expected.format(effect.value)
+
+
+@pytest.mark.parametrize("known", [facts(), facts(effect_job=job(pod_gone=True))], ids=["vanished", "its word is lost"])
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({}, "-> done"),
+        ({"item": "shop-et-18"}, "Production goes on, Stalled EffectUnknown"),
+        ({"sha": OTHER}, "Production goes on, Stalled EffectUnknown"),
+    ],
+    ids=["on record as deployed", "another item's", "another commit"],
+)
+def test_deploy_that_can_say_no_more_is_judged_by_what_is_on_record(
+    named: dict[str, str], expected: str, known: Facts
+) -> None:
+    of = on_record(WANTED, production=DEPLOYED.model_copy(update=named))
+    assert row(at_work(Effect.PRODUCTION), known, of=of) == expected
 
 
 @EACH
