@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from conveyor.api.objects import WorkItem
-from conveyor.api.stages import TERMINAL
+from conveyor.api.stages import TERMINAL, Stage
 from conveyor.api.workitem import Monitor, TrackerStatus, WorkItemStatus
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
@@ -126,7 +126,7 @@ class Indicator:
         if source is None:
             return Done()
         await self._say(item, source.issue_id, tracker)
-        if not state or (seen is not None and (seen.indicated_state == state or _is_cancelled(item, seen, states))):
+        if not state or (seen is not None and (seen.indicated_state == state or _is_ended(item, seen, states))):
             return Done()
         if await _is_answered(item, source.issue_id, tracker, states):
             self._hub.ticket_changed(key)
@@ -180,10 +180,13 @@ def _read(record: ItemRecord) -> WorkItem | None:
         return None
 
 
-def _is_cancelled(item: WorkItem, seen: TrackerStatus, states: StateMap) -> bool:
-    """Whether a person has cancelled the ticket, and the item is to follow once it may: until then that word stands."""
-    by_a_person = seen.state != seen.indicated_state and states.is_cancelled(seen.state)
-    return by_a_person and item.status.stage not in TERMINAL
+def _is_ended(item: WorkItem, seen: TrackerStatus, states: StateMap) -> bool:
+    """Whether a person cancelled or closed the ticket, and the item is to follow: until it can that word stands."""
+    status = item.status
+    at_work = status.active_run is not None or status.transition is not None
+    closed = at_work and status.stage != Stage.DEPLOY and states.is_terminal(seen.state)
+    by_a_person = seen.state != seen.indicated_state and status.stage not in TERMINAL
+    return by_a_person and (closed or states.is_cancelled(seen.state))
 
 
 async def _is_answered(item: WorkItem, issue_id: str, tracker: Tracker, states: StateMap) -> bool:

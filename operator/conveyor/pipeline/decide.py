@@ -72,13 +72,19 @@ def _ticket_cancelled(case: Case) -> str | None:
 def ticket_again(case: Case, action: Action) -> float | None:
     """In how many seconds the ticket is to be asked again; None: what it says was heard.
 
-    It could not be read, or it was cancelled and the item cannot be yet.
+    It could not be read; or it was cancelled or closed, and what is under way ends first.
     """
     if isinstance(case.facts.ticket, Unknown) and case.facts.ticket is not NOT_READ:
         return SOON
     ends = isinstance(action, Settle) and action.status.stage in TERMINAL
     goes_on = case.status.stage not in TERMINAL and not ends
-    return case.policy.poll_seconds if goes_on and _ticket_cancelled(case) is not None else None
+    return case.policy.poll_seconds if goes_on and (_ticket_cancelled(case) or _is_closed_meanwhile(case)) else None
+
+
+def _is_closed_meanwhile(case: Case) -> bool:
+    """Once it is merged, whoever closes the ticket may mean just that."""
+    at_work = case.status.active_run is not None or case.status.transition is not None
+    return at_work and case.stage != Stage.DEPLOY and closed_ticket(case) is not None
 
 
 def follow_transition(case: Case) -> Action | None:

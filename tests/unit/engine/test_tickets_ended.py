@@ -1,4 +1,4 @@
-"""A ticket that is cancelled while its item cannot be: heard all the same, once what is under way has ended."""
+"""A ticket that is cancelled or closed while its item cannot follow: heard once what is under way has ended."""
 
 import pytest
 
@@ -68,3 +68,20 @@ async def test_ticket_cancelled_in_mid_deploy_that_passes_is_done() -> None:
     await rig.run(ITEM, until=7200)
     await rig.run(until=60)
     assert (rig.stage(ITEM), rig.tracker.tickets["ticket-17"].state_id) == ("done", "Done")
+
+
+@pytest.mark.parametrize("role", ["developer", "tester"])
+async def test_ticket_closed_in_mid_run_keeps_the_item_from_going_on_after_it(role: str) -> None:
+    rig = begin("Hold")
+    rig.crew.keeps = frozenset({role})
+    await rig.run_until(lambda: role in "".join(rig.jobs))
+    await rig.run(until=60)
+    rig.tracker.move("ticket-17", "Done")
+    await rig.run(until=120)
+    runs, rig.crew.keeps = len(rig.jobs), frozenset()
+    await rig.run(ITEM, until=3600)
+    assert rig.condition(ITEM, "Stalled", Kind.WORKITEM)[1] == "TicketClosed"
+    assert len(rig.jobs) == runs
+    rig.tracker.move("ticket-17", "To Analyse")
+    await rig.run(ITEM, until=3600)
+    assert rig.stage(ITEM) == "done"
