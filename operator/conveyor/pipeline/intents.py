@@ -156,16 +156,27 @@ def looked_at_again(case: Case, transition: Transition) -> Transition:
 
 
 def apply_once(case: Case, transition: Transition) -> Action:
+    """A refusal is waited out while there is time for another try."""
+    if was_refused(case):
+        return settle(case, case.status, after=60.0)
+    if case.facts.refusal and transition.phase != "Unknown":
+        return _refused(case, transition)
     if transition.phase == "Unknown" or case.now >= transition.deadline_time:
         return parked(case, transition)
-    if case.facts.refusal:
-        text = f"{transition.effect.value} is refused: {case.facts.refusal}"
-        reason, _ = WAITING[transition.effect]
-        return wait(case, reason, text, on=on_repository(case), after=SOON)
     return Apply(transition)
 
 
+def _refused(case: Case, transition: Transition) -> Action:
+    text = f"{transition.effect.value} is refused: {case.facts.refusal}"
+    if case.now + timedelta(seconds=SOON) >= transition.deadline_time:
+        return parked(case, transition, refused=text)
+    reason, _ = WAITING[transition.effect]
+    return wait(case, reason, text, on=on_repository(case), after=SOON)
+
+
 def unread(case: Case, transition: Transition, fact: Unknown, waiting: WaitingReason) -> Action:
+    if was_refused(case):
+        return settle(case, case.status, after=SOON)
     if transition.phase == "Unknown" or case.now >= transition.deadline_time + timedelta(seconds=UNREAD_SECONDS):
         return parked(case, transition)
     text = f"{transition.effect.value}: cannot read whether it happened: {fact.reason}"
