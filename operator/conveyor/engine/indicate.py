@@ -190,11 +190,14 @@ def _is_ended(item: WorkItem, seen: TrackerStatus, states: StateMap) -> bool:
 
 
 async def _is_answered(item: WorkItem, issue_id: str, tracker: Tracker, states: StateMap) -> bool:
-    """Whether a person's verdict on the open gate stands on the ticket: setting a state now would wipe it out."""
-    approval = item.status.approval
-    if approval is None:
+    """Whether a word of a person that nobody has told us of stands on the ticket: setting a state would wipe it out.
+
+    A verdict on the open gate, or that the ticket is cancelled.
+    """
+    approval, ticket = item.status.approval, await tracker.ticket(issue_id)
+    if ticket is None:
         return False
-    ticket = await tracker.ticket(issue_id)
-    if ticket is None or states.logical_of(ticket.state_id) not in VERDICTS:
-        return False
-    return later(ticket.updated, approval.opened_time)
+    if item.status.stage not in TERMINAL and states.is_cancelled(ticket.state_id):
+        return True
+    verdict = states.logical_of(ticket.state_id) in VERDICTS
+    return approval is not None and verdict and later(ticket.updated, approval.opened_time)

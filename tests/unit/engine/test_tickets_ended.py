@@ -85,3 +85,13 @@ async def test_ticket_closed_in_mid_run_keeps_the_item_from_going_on_after_it(ro
     rig.tracker.move("ticket-17", "To Analyse")
     await rig.run(ITEM, until=3600)
     assert rig.stage(ITEM) == "done"
+
+
+@pytest.mark.parametrize("role", ["developer", "tester"])
+async def test_ticket_cancelled_just_before_it_is_set_to_the_next_state_stays_so(role: str) -> None:
+    """Nobody was told of it yet: the poll has not asked."""
+    rig = begin("Hold")
+    rig.crew.then[role] = [lambda: cancel(rig)]
+    await rig.run(until=7200)
+    assert (rig.stage(ITEM), rig.tracker.tickets["ticket-17"].state_id) == ("cancelled", "Cancelled")
+    assert [job for job in rig.jobs if "production" in job] == []
