@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from conveyor.api.workitem import WaitingReason
 from conveyor.cluster.protocol import JSONObject, Key
@@ -20,7 +20,9 @@ from conveyor.engine.records import (
     RepositoryRecord,
     item_record,
     job_record,
+    key_of,
     repository_record,
+    version_of,
 )
 from conveyor.pipeline.lane import DependencyFact, DependencyState, Waiter, dependency_state, find_cycle, head, order
 
@@ -66,12 +68,15 @@ class Table(Generic[R]):
     def __iter__(self) -> Iterator[R]:
         return iter(self._records.values())
 
+    def is_news(self, key: Key, *, uid: str, version: int) -> bool:
+        """Whether a put of this version would change anything: of our own writes the watch tells once more."""
+        old = self._records.get(key)
+        return (old is None or version > old.version) and version > self._gone_at(uid)
+
     def put(self, record: R) -> Change[R]:
+        if not self.is_news(record.key, uid=record.uid, version=record.version):
+            return Change(None, None)
         old = self._records.get(record.key)
-        if old is not None and record.version <= old.version:
-            return Change(None, None)
-        if record.version <= self._gone_at(record.uid):
-            return Change(None, None)
         self._records[record.key] = record
         return Change(old, record)
 
@@ -115,6 +120,8 @@ class Cache:
     # --- writing
 
     def put_item(self, obj: JSONObject) -> Change[ItemRecord]:
+        if not _is_news(self.items, obj):
+            return Change(None, None)
         change = self.items.put(item_record(obj, dependencies_from=self._dependencies_from))
         self._index(change)
         return change
@@ -125,6 +132,8 @@ class Cache:
         return change
 
     def put_repository(self, obj: JSONObject) -> Change[RepositoryRecord]:
+        if not _is_news(self.repositories, obj):
+            return Change(None, None)
         return self.repositories.put(repository_record(obj))
 
     def drop_repository(self, key: Key, *, uid: str, version: int) -> Change[RepositoryRecord]:
@@ -260,6 +269,11 @@ class Cache:
     def _records(self, keys: Iterable[Key]) -> list[ItemRecord]:
         found = (self.items.get(key) for key in keys)
         return [record for record in found if record is not None]
+
+
+def _is_news(table: Table[Any], obj: JSONObject) -> bool:
+    """Asked before the object is read: making a record costs more than all else that a put does."""
+    return table.is_news(key_of(obj), uid=obj["metadata"]["uid"], version=version_of(obj))
 
 
 def _stage(record: ItemRecord | None) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypedDict
@@ -17,6 +18,10 @@ from conveyor.engine.world import World
 from conveyor.pipeline.facts import Fact, Ticket
 from conveyor.pipeline.lane import DependencyFact, Lane, Mend, effective_freeze
 from conveyor.pipeline.monitoring import GRACE
+
+
+REPOSITORIES_READ = 256
+"""How many are kept as they were read; some 20 kB each."""
 
 
 class Blockers(TypedDict):
@@ -45,7 +50,9 @@ def with_default_agents(repository: Repository, world: World) -> Repository:
     return repository.model_copy(update={"spec": spec})
 
 
+@functools.lru_cache(maxsize=REPOSITORIES_READ)
 def read_repository(record: RepositoryRecord) -> Repository | str:
+    """A Repository, or why it cannot be read. What was read a moment ago is given again: every pass asks."""
     try:
         return Repository.model_validate_json(record.body)
     except ValidationError as error:
