@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from benchmarks import cold_start, machine, take_over, transitions, whole_path
+from benchmarks.operator_process import PROFILES
 from benchmarks.report import Report, read_bounds
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = {
@@ -24,7 +27,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--lanes", type=int, default=50, metavar="N", help="repositories of whole-path (50)")
     parser.add_argument("--items", type=int, default=4, metavar="N", help="items of each of them (4)")
+    parser.add_argument("--profiles", type=Path, metavar="DIR", help="write each operator's profile there (cProfile)")
     chosen = parser.parse_args()
+    if chosen.profiles is not None:
+        chosen.profiles.mkdir(parents=True, exist_ok=True)
+        os.environ[PROFILES] = str(chosen.profiles)
     if chosen.runs < 1:
         parser.error("--runs: wanted 1 or more")
     bounds = read_bounds(chosen.name)
