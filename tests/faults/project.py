@@ -117,9 +117,10 @@ class Project:
         self.gitea.api("POST", f"{self.repository.path}/statuses/{sha}", token=token, json=body)
 
     def call_open_heads_green(self) -> None:
-        """CI has a look at every open pull request."""
+        """CI has a look at the branch of every open pull request, in Git: a killed Gitea may tell an old head."""
+        heads = dict(line.split() for line in self._git("for-each-ref", "--format=%(refname:short) %(objectname)"))
         for pull in self.gitea.api("GET", f"{self.repository.path}/pulls", state="open", limit="50"):
-            sha = pull["head"]["sha"]
+            sha = heads.get(pull["head"]["ref"], pull["head"]["sha"])
             if sha not in self._green and not self.gitea.api("GET", f"{self.repository.path}/commits/{sha}/statuses"):
                 self.call_green(sha)
             self._green.add(sha)
@@ -137,6 +138,12 @@ class Project:
         token = self._users["lead"].token
         self.gitea.api("POST", f"{self.repository.path}/pulls/{number}/merge", token=token, json=body)
         return head
+
+    def call_merged(self, number: int, sha: str) -> None:
+        """As a person does it in the browser, where the base has the commit and the pull request is still open."""
+        body = {"Do": "manually-merged", "MergeCommitID": sha}
+        token = self._users["lead"].token
+        self.gitea.api("POST", f"{self.repository.path}/pulls/{number}/merge", token=token, json=body)
 
     def look(self) -> Found:
         listed = self._git("for-each-ref", "--format=%(refname:short)", "refs/heads")

@@ -175,8 +175,28 @@ class People:
                     continue
                 helped.add((job.name, reason, since))
                 self.called[reason] += 1
-                await self._ask("workitems", job.name, "resume" if reason == "EffectUnknown" else "retry")
+                await self._help(job, reason)
             await asyncio.sleep(2.0)
+
+    async def _help(self, job: Job, reason: str) -> None:
+        """As the item itself says."""
+        match reason:
+            case "EffectUnknown":
+                await self._ask("workitems", job.name, "resume")
+            case "MergedLate":
+                await self._see_to_late_merge(job)
+            case _:
+                await self._ask("workitems", job.name, "retry")
+
+    async def _see_to_late_merge(self, job: Job) -> None:
+        """Killed in a person's merge, Gitea has the commit on the base and leaves the pull request open."""
+        status, by_hand = self._audit.status(job.name), job.way is Way.BY_HAND
+        if by_hand:
+            number, sha = status["pullRequest"]["number"], status["mergeSHA"]
+            with contextlib.suppress(GiteaError):  # it says so by now
+                await patiently(lambda: job.work.project.call_merged(number, sha))
+        move = f"{status['stage']}>{'done' if by_hand else 'deploy'}"
+        await self._ask("workitems", job.name, "override", f"{move} it is the work, and it was merged")
 
 
 STORIES: Mapping[Way, Any] = {
