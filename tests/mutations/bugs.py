@@ -38,6 +38,8 @@ SUBSET = (
     "tests/unit/engine/test_gates_changed.py",
     "tests/unit/engine/test_other_merges.py",
     "tests/unit/engine/test_deploy_lease.py",
+    "tests/unit/engine/test_deploy_on_record.py",
+    "tests/unit/engine/test_tickets_ended.py",
     "tests/unit/engine/test_late_pulls.py",
     "tests/unit/engine/test_whole_way.py",
 )

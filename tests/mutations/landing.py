@@ -78,6 +78,22 @@ LANDING = (
         engine("deploy_lease"),
     ),
     Bug(
+        "a deploy on record whose Job is gone is nobody's to tell of",
+        "a deploy that has passed is not asked for again",
+        "operator/conveyor/pipeline/effect_jobs.py",
+        "    if found is None or not told or transition",
+        "    if found is None or told or transition",
+        engine("deploy_on_record"),
+    ),
+    Bug(
+        "a ticket cancelled in mid-effect counts as heard",
+        "what was cancelled is not merged or deployed once more",
+        "operator/conveyor/engine/items.py",
+        "notes=notes if again is None else 0",
+        "notes=notes",
+        engine("tickets_ended"),
+    ),
+    Bug(
         "what is deployed is put on record over a later one",
         "the record of what is deployed never moves backwards",
         "operator/conveyor/pipeline/amending.py",

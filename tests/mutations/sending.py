@@ -115,7 +115,7 @@ SENDING = (
         "a Job that went is created again",
         "an intent has its effect once",
         JOBS,
-        "        if recorded.uid is not None:\n            return parked(case, transition)\n",
+        "        if recorded.uid is not None:\n            return _lost(case, transition)\n",
         "",
         pipeline("effect_jobs"),
     ),

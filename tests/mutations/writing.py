@@ -20,8 +20,8 @@ WRITING = (
         "a Lease is written blindly, without its version",
         "of two who take a Lease one loses",
         CLIENT,
-        '{"metadata": {"resourceVersion": resource_version}, "spec": spec_of(lease)}',
-        '{"spec": spec_of(lease)}',
+        '{"resourceVersion": resource_version} | labelled, "spec": spec_of(lease)}',
+        'labelled, "spec": spec_of(lease)}',
         CONDITIONS,
     ),
     Bug(
