@@ -24,6 +24,7 @@ from conveyor.engine.records import ItemRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.indication import VERDICTS, LogicalState, StateMap, indicated_state
 from conveyor.pipeline.people import later
+from conveyor.pipeline.superseding import NEVER_SUPERSEDED
 from conveyor.tracker.protocol import Tracker
 from conveyor.web.errors import OutsideError, RateLimited
 
@@ -125,7 +126,7 @@ class Indicator:
         source, key, seen = item.spec.source, Key(item.metadata.namespace, item.name), item.status.tracker
         if source is None:
             return Done()
-        await self._say(item, source.issue_id, tracker)
+        await self._say(item, source.issue_id, tracker, _too_late(item, states) or remark(item))
         if not state or (seen is not None and (seen.indicated_state == state or _is_ended(item, seen, states))):
             return Done()
         if await _is_answered(item, source.issue_id, tracker, states):
@@ -134,9 +135,9 @@ class Indicator:
         updated = await tracker.set_state(source.issue_id, state)
         return await self._record(item, TrackerStatus(state=state, ticket_updated_time=updated, indicated_state=state))
 
-    async def _say(self, item: WorkItem, issue_id: str, tracker: Tracker) -> None:
+    async def _say(self, item: WorkItem, issue_id: str, tracker: Tracker, words: Remark | None) -> None:
         """Once per process, and once at all: the tracker refuses a marker it has."""
-        words, key = remark(item), Key(item.metadata.namespace, item.name)
+        key = Key(item.metadata.namespace, item.name)
         if words is None:
             self._said.pop(key, None)
         elif self._said.get(key) != words.marker:
@@ -187,6 +188,19 @@ def _is_ended(item: WorkItem, seen: TrackerStatus, states: StateMap) -> bool:
     closed = at_work and status.stage != Stage.DEPLOY and states.is_terminal(seen.state)
     by_a_person = seen.state != seen.indicated_state and status.stage not in TERMINAL
     return by_a_person and (closed or states.is_cancelled(seen.state))
+
+
+def _too_late(item: WorkItem, states: StateMap) -> Remark | None:
+    """Of a ticket that was cancelled while that is under way which is never broken off."""
+    intent, seen = item.status.transition, item.status.tracker
+    if intent is None or intent.effect not in NEVER_SUPERSEDED or seen is None:
+        return None
+    if not states.is_cancelled(seen.state) or not _is_ended(item, seen, states):
+        return None
+    text = (
+        f"{intent.effect.value} is under way and is not broken off: this ticket is looked at again when it has ended."
+    )
+    return _remark(item, f"too-late/{intent.id}", text)
 
 
 async def _is_answered(item: WorkItem, issue_id: str, tracker: Tracker, states: StateMap) -> bool:

@@ -36,6 +36,8 @@ async def test_ticket_cancelled_in_mid_deploy_is_not_worked_on_again_when_that_f
     await rig.run(until=120)
     cancel(rig)
     await rig.run(until=120)
+    (said,) = [comment.text for comment in rig.tracker.said["ticket-17"] if "not broken off" in comment.text]
+    assert said.startswith("Production is under way")
     rig.crew.keeps = frozenset()
     await rig.run(ITEM, until=7200)
     assert rig.stage(ITEM) == "cancelled"
