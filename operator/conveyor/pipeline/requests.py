@@ -19,9 +19,13 @@ class NotYet:
 
 
 def unanswered(item: WorkItem) -> Request | None:
-    """The first that was not answered yet, in the order in which everybody answers them."""
+    """The first that was not answered yet, in the order in which everybody answers them.
+
+    What may have to wait for a Lease of the repository comes last: it keeps no other from being answered.
+    """
     done = {handled.verb: handled.id for handled in item.status.handled_requests}
-    return next((one for one in requests(item.metadata.annotations) if done.get(one.verb.value) != one.id), None)
+    open_ones = [one for one in requests(item.metadata.annotations) if done.get(one.verb.value) != one.id]
+    return min(open_ones, key=lambda one: one.verb in (Verb.RESUME, Verb.RETRY), default=None)
 
 
 def wait_to_answer(case: Case, reason: WaitingReason, text: str, *, after: float) -> Settle:

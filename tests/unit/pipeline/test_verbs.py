@@ -36,6 +36,15 @@ def told(whole: WorkItem, verb: Verb, text: str | None = None) -> WorkItem:
     return whole.model_copy(update={"metadata": whole.metadata.model_copy(update={"annotations": annotations})})
 
 
+def test_request_that_may_wait_for_a_lease_keeps_no_other_waiting() -> None:
+    asked = {f"request.conveyor.dev/{verb}": "r1" for verb in (Verb.RETRY, Verb.REWORK)}
+    whole = item(Stage.REVIEW)
+    both = whole.model_copy(update={"metadata": whole.metadata.model_copy(update={"annotations": asked})})
+    first = unanswered(both)
+    assert first is not None
+    assert first.verb == Verb.REWORK
+
+
 def cannot_rework(stage: Stage) -> str:
     return f"an item in {stage} cannot be sent back to development"
 
