@@ -19,6 +19,7 @@ from conveyor.engine.records import ItemRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.actions import Note
 from conveyor.pipeline.leases import is_overdue, kept
+from conveyor.web.errors import OutsideError
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ async def keep_leases(
             await renew(world, events)
             if rounds % ROUNDS_PER_SWEEP == 0:
                 await sweep(world, events)
+        except OutsideError as error:
+            logger.warning("leases not looked at", extra={"error": f"{type(error).__name__}: {str(error)[:200]}"})
         except Exception as error:  # noqa: BLE001 the loop's edge
             failed(error)
         rounds += 1

@@ -1,12 +1,17 @@
-"""What goes on for ever goes on whatever is thrown at it, and ends by cancellation alone: resync, poll, heartbeat."""
+"""What goes on for ever goes on whatever is thrown at it, and ends by cancellation alone: resync, Leases, poll, heartbeat."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from conveyor.app.heartbeat import Heartbeat
+from conveyor.cluster.leases import LeaseRecord
 from conveyor.cluster.protocol import Key, Kind
+from conveyor.engine.events import EventRecorder
+from conveyor.engine.leases import RENEW_SECONDS
+from conveyor.engine.renewing import keep_leases
 from conveyor.engine.resync import Resync
 from conveyor.web.errors import Unavailable
 from tests.fakes.memory_cluster import Fault, MemoryCluster
@@ -152,6 +157,30 @@ async def test_one_object_that_nobody_thought_possible_keeps_no_other_from_being
     await running.resync.once()
     assert running.cache.items.get(Key(NAMESPACE, "cart")) is not None
     assert len(running.told.failures) == 1
+
+
+# --- Leases
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), KeyError("nobody thought of it")])
+async def test_api_server_that_is_away_is_no_failure_of_the_loop_that_keeps_leases(error: Exception) -> None:
+    _, running = await process()
+    failures: list[BaseException] = []
+    world = replace(running.world, cluster=_Away(error))
+    asked, sleep = turns(2)
+    with pytest.raises(EnoughError):
+        await keep_leases(world, EventRecorder(world), failed=failures.append, sleep=sleep)
+    assert asked == [RENEW_SECONDS, RENEW_SECONDS]
+    assert failures == ([error] if isinstance(error, KeyError) else [])
+
+
+class _Away(MemoryCluster):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    async def leases(self) -> list[tuple[Key, LeaseRecord]]:
+        raise self._error
 
 
 # --- poll
