@@ -102,7 +102,7 @@ def agent(pod: Pod, work: Work) -> Outcome:
         # a second pod of the same run finds its work done: the ledger says so
     if beside := work.beside.get(task["role"]):
         beside(work.project)
-    head = _head(task, work.project)
+    head = work.project.head(task["branch"])
     answer = {"conveyor": 1, "uid": task["uid"], "run": task["run"], "token": annotations[RUN_TOKEN]}
     answer |= {"verdict": "pass", "summary": f"the {task['role']} is done", "sha": head}
     if task["role"] == "tester":
@@ -115,7 +115,7 @@ def _until_noticed(task: Object, project: Project) -> None:
     end = time.monotonic() + NOTICED_SECONDS
     while time.monotonic() < end:
         try:
-            _head(task, project)
+            project.head(task["branch"])
         except GiteaError as error:
             if error.code != 404:
                 raise
@@ -143,11 +143,6 @@ def _do(task: Object, project: Project) -> None:
 def _commit(task: Object, project: Project, path: str) -> str:
     text = f"by the {task['role']}, attempt {task['attempt']}\n"
     return project.commit({path: text}, message=f"Work of the {task['role']}", branch=task["branch"], user="coder")
-
-
-def _head(task: Object, project: Project) -> str:
-    path = f"{project.repository.path}/branches/{task['branch']}"
-    return str(project.gitea.api("GET", path)["commit"]["id"])
 
 
 def job_of(pod: Pod) -> str:

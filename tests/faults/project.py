@@ -141,12 +141,20 @@ class Project:
         self.gitea.api("POST", f"{self.repository.path}/pulls/{number}/merge", token=token, json=body)
         return head
 
+    def head(self, branch: str) -> str:
+        return self._answered(f"branches/{branch}", "commit", "id")
+
     def _head_of(self, number: int) -> str:
-        """Raises httpx.ReadError where a Gitea that is going down answers 200 and nothing (1.26.1, seen in a soak)."""
-        pull = self.gitea.api("GET", f"{self.repository.path}/pulls/{number}")
-        if pull is None:
-            raise httpx.ReadError("no pull request in the answer")
-        return str(pull["head"]["sha"])
+        return self._answered(f"pulls/{number}", "head", "sha")
+
+    def _answered(self, path: str, *names: str) -> str:
+        """A value of the answer. Raises httpx.ReadError where it lacks it: a killed Gitea answers 200 and null."""
+        found = self.gitea.api("GET", f"{self.repository.path}/{path}")
+        for name in names:
+            found = (found or {}).get(name)
+        if found is None:
+            raise httpx.ReadError(f"no {' '.join(names)} in the answer")
+        return str(found)
 
     def call_merged(self, number: int, sha: str) -> None:
         """As a person does it in the browser, where the base has the commit and the pull request is still open."""

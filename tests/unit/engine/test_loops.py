@@ -1,4 +1,4 @@
-"""What goes on for ever goes on whatever is thrown at it, and ends by cancellation alone: resync, Leases, poll, heartbeat."""
+"""What goes on for ever goes on whatever happens, and ends by cancellation alone: resync, Leases, poll, heartbeat."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
