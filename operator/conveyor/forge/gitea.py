@@ -23,6 +23,7 @@ from conveyor.web.hosts import AllowedHosts
 
 T = TypeVar("T")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_BECAUSE_OF_CONFLICT = "because of conflict"
 _UP_TO_DATE = re.compile(r"HeadBranch of PR [0-9]+ is up to date")
 
 MAX_CONTAINED = 200
@@ -178,9 +179,14 @@ class Gitea(Forge):
         await self._merge(number, {"Do": "manually-merged", "MergeCommitID": commit})
 
     async def update_by_rebase(self, number: int) -> None:
+        """Conflict where both sides changed the same, and only there: a 409 that says anything else proves nothing."""
         address = self._repository + path("pulls", number, "update")
         try:
             await self._web.write("POST", address, params={"style": "rebase"}, ok=(200,))
+        except Conflict as error:
+            if _BECAUSE_OF_CONFLICT in str(error):
+                raise
+            raise Ambiguous(str(error), status=409) from None
         except Ambiguous as error:
             # Gitea says so to site administrators alone; to others the 500 says nothing, and only reading tells.
             if error.status != 500 or not _UP_TO_DATE.search(str(error)):

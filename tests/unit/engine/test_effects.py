@@ -97,6 +97,7 @@ async def test_freeze_that_the_watch_has_not_told_yet_stops_the_merge() -> None:
     rig.cluster.store.on_change = tell
     await rig.run(until=60)
     assert (rig.waiting(item)[0], _merges(rig)) == ("RepositoryFrozen", [])
+    assert not rig.is_open(item, "transition")
 
 
 def _intends_merge(body: JSONObject) -> bool:

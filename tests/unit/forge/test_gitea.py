@@ -100,13 +100,17 @@ async def test_refused_read_is_this_error(call: Call, status: int, kind: type[Ou
 
 
 @rows(WRITES)
-@pytest.mark.parametrize(
-    ("status", "_", "kind"), [*STATUSES, (500, Unavailable, Ambiguous), (405, Refused, Refused), (409, None, Conflict)]
-)
+@pytest.mark.parametrize(("status", "_", "kind"), [*STATUSES, (500, Unavailable, Ambiguous), (405, Refused, Refused)])
 async def test_refused_write_is_this_error(call: Call, status: int, _: type, kind: type[OutsideError]) -> None:
     with pytest.raises(OutsideError) as caught:
         await call(gitea(always(status, json={"message": "no"})))
     assert type(caught.value) is kind
+
+
+@rows({name: call for name, call in WRITES.items() if name != "update_by_rebase"})  # of which only a conflict counts
+async def test_409_of_a_write_is_a_conflict(call: Call) -> None:
+    with pytest.raises(Conflict):
+        await call(gitea(always(409, json={"message": "no"})))
 
 
 @rows(MERGES)
@@ -243,6 +247,7 @@ async def test_update_is_by_rebase() -> None:
         (500, "", Ambiguous),
         (500, "rebase: exit status 128", Ambiguous),
         (409, "rebase failed because of conflict", Conflict),
+        (409, "PushRejected with remote message: cannot lock ref", Ambiguous),
         (422, "%!s(<nil>)", Refused),
         (403, None, Refused),
         (404, "", NotFound),
