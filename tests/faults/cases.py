@@ -74,6 +74,7 @@ class Result:
     seconds: float
     """From the item's creation to its end."""
     crashes: int
+    """Times that the operator was killed on that way; of several cases on one way the first has them."""
     writes: int
     findings: list[str] = field(default_factory=list)
     log: str = ""
@@ -121,7 +122,8 @@ async def run(lane: Lane, group: Sequence[Case], scenario: Scenario) -> tuple[li
     outcome = "ok" if not wrong else "known limit" if _is_known(group, wrong) else "failed"
     whole = Result("", outcome, round(took, 2), lane.crashes - crashes, len(writes), wrong, log)
     missed = replace(whole, outcome="failed" if wrong else "not reached")
-    return [replace(whole if case in reached else missed, case=str(case)) for case in group], writes
+    results = [replace(whole if case in reached else missed, case=str(case)) for case in group]
+    return [results[0], *(replace(result, crashes=0) for result in results[1:])], writes
 
 
 def _arm(lane: Lane, group: Sequence[Case]) -> None:
