@@ -7,6 +7,8 @@ import asyncio
 from benchmarks.whole_world import Item, WholeWorld, patiently
 
 LOOK_SECONDS = 0.1
+BACK = ("Coverage", "Conflict", "CI", "Review", "Testing", "Image", "Staging", "Deploy")
+"""Causes of rework."""
 GATE_STATES = ("Needs Input", "Awaiting Deploy")
 
 
@@ -36,6 +38,11 @@ class People:
         status = self._world.audit.status(item.name)
         healthy = (status.get("monitor") or {}).get("verdict") == "Healthy"
         return status.get("stage") == "done" and healthy and self._state(item) == "Done"
+
+    def sent_back(self) -> str:
+        """An item that goes back to work, which none should; empty: there is none."""
+        found = {name: self._world.audit.status(name).get("attempts") or [] for name in self._world.items}
+        return next((name for name, charged in found.items() if any(one["cause"] in BACK for one in charged)), "")
 
     def stages(self) -> dict[str, int]:
         """How many items are in which stage."""
