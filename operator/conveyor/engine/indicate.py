@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from conveyor.api.objects import WorkItem
-from conveyor.api.stages import TERMINAL, Stage
+from conveyor.api.stages import TERMINAL
 from conveyor.api.workitem import Monitor, TrackerStatus, WorkItemStatus
 from conveyor.cluster.merge_patch import merge_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
@@ -24,6 +24,7 @@ from conveyor.engine.records import ItemRecord
 from conveyor.engine.world import World
 from conveyor.pipeline.indication import VERDICTS, LogicalState, StateMap, indicated_state
 from conveyor.pipeline.people import later
+from conveyor.pipeline.stalled import hears_a_close_later
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED
 from conveyor.tracker.protocol import Tracker
 from conveyor.web.errors import OutsideError, RateLimited
@@ -184,8 +185,7 @@ def _read(record: ItemRecord) -> WorkItem | None:
 def _is_ended(item: WorkItem, seen: TrackerStatus, states: StateMap) -> bool:
     """Whether a person cancelled or closed the ticket, and the item is to follow: until it can that word stands."""
     status = item.status
-    at_work = status.active_run is not None or status.transition is not None
-    closed = at_work and status.stage != Stage.DEPLOY and states.is_terminal(seen.state)
+    closed = hears_a_close_later(status) and states.is_terminal(seen.state)
     by_a_person = seen.state != seen.indicated_state and status.stage not in TERMINAL
     return by_a_person and (closed or states.is_cancelled(seen.state))
 

@@ -20,7 +20,7 @@ from conveyor.pipeline.monitoring import monitor
 from conveyor.pipeline.people import read_ticket, with_ticket_seen
 from conveyor.pipeline.pulls import merged_by_somebody
 from conveyor.pipeline.resuming import DEPLOY_ENDED
-from conveyor.pipeline.stalled import closed_ticket, stay_stalled
+from conveyor.pipeline.stalled import closed_ticket, hears_a_close_later, stay_stalled
 from conveyor.pipeline.superseding import NEVER_SUPERSEDED, end_first, superseded
 from conveyor.pipeline.verbs import answer_request
 from conveyor.pipeline.work import WORK
@@ -78,13 +78,8 @@ def ticket_again(case: Case, action: Action) -> float | None:
         return SOON
     ends = isinstance(action, Settle) and action.status.stage in TERMINAL
     goes_on = case.status.stage not in TERMINAL and not ends
-    return case.policy.poll_seconds if goes_on and (_ticket_cancelled(case) or _is_closed_meanwhile(case)) else None
-
-
-def _is_closed_meanwhile(case: Case) -> bool:
-    """Once it is merged, whoever closes the ticket may mean just that."""
-    at_work = case.status.active_run is not None or case.status.transition is not None
-    return at_work and case.stage != Stage.DEPLOY and closed_ticket(case) is not None
+    closed = hears_a_close_later(case.status) and closed_ticket(case) is not None
+    return case.policy.poll_seconds if goes_on and (_ticket_cancelled(case) or closed) else None
 
 
 def follow_transition(case: Case) -> Action | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from conveyor.api.stages import Stage
-from conveyor.api.workitem import Cause, StalledReason, Transition
+from conveyor.api.workitem import Cause, StalledReason, Transition, WorkItemStatus
 from conveyor.pipeline.actions import Action, Settle
 from conveyor.pipeline.admitting import dependencies
 from conveyor.pipeline.budgets import exhausted
@@ -100,6 +100,12 @@ def _until_the_ticket_is_open(case: Case) -> Action | None:
             return closed_ticket(case)
         case _:
             return _as_it_is(case, after=None)
+
+
+def hears_a_close_later(status: WorkItemStatus) -> bool:
+    """Whether what is under way ends first. Once it is merged, whoever closes the ticket may mean just that."""
+    at_work = status.active_run is not None or status.transition is not None
+    return at_work and status.stage != Stage.DEPLOY
 
 
 def closed_ticket(case: Case) -> Action | None:
