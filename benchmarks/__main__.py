@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--lanes", type=int, default=50, metavar="N", help="repositories of whole-path (50)")
     parser.add_argument("--items", type=int, default=4, metavar="N", help="items of each of them (4)")
-    parser.add_argument("--profiles", type=Path, metavar="DIR", help="write each operator's profile there (cProfile)")
+    parser.add_argument("--profiles", type=Path, metavar="DIR", help="profiles of transitions and cold-start")
     chosen = parser.parse_args()
     if chosen.profiles is not None:
         chosen.profiles.mkdir(parents=True, exist_ok=True)
