@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold_start, machine, take_over, transitions, whole_path
+from benchmarks import cold_start, machine, reaction, take_over, transitions, whole_path
 from benchmarks.operator_process import PROFILES
 from benchmarks.report import Report, read_bounds
+from benchmarks.ways import WAYS
 
 BENCHMARKS: Mapping[str, Callable[..., None]] = {
     "transitions": transitions.measure,
     "cold-start": cold_start.measure,
+    "reaction": reaction.measure,
     "whole-path": whole_path.measure,
     "take-over": take_over.measure,
 }
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--lanes", type=int, default=50, metavar="N", help="repositories of whole-path (50)")
     parser.add_argument("--items", type=int, default=4, metavar="N", help="items of each of them (4)")
+    parser.add_argument("--only", action="append", choices=WAYS, help="this way of transitions; may be repeated")
     parser.add_argument("--profiles", type=Path, metavar="DIR", help="profiles of transitions and cold-start")
     chosen = parser.parse_args()
     if chosen.profiles is not None:
@@ -37,8 +40,8 @@ def main() -> None:
     bounds = read_bounds(chosen.name)
     before = machine.load()
     report = Report(chosen.name)
-    size = {"lanes": chosen.lanes, "items": chosen.items} if chosen.name == "whole-path" else {}
-    BENCHMARKS[chosen.name](report, runs=chosen.runs, **size)
+    more = {"whole-path": {"lanes": chosen.lanes, "items": chosen.items}, "transitions": {"only": chosen.only or ()}}
+    BENCHMARKS[chosen.name](report, runs=chosen.runs, **more.get(chosen.name, {}))
     report.facts = machine.description() | {
         "load": f"{before[0]} before, {machine.load()[0]} after (1 minute averages, the benchmark's own included)",
         "runs": str(chosen.runs),

@@ -17,7 +17,7 @@ from conveyor.cluster.protocol import Key
 from conveyor.engine.indicate import Indicator
 from conveyor.engine.items import ItemReconciler
 from conveyor.engine.poll import TrackerPoll
-from conveyor.engine.records import RepositoryRecord
+from conveyor.engine.records import ItemRecord, RepositoryRecord
 from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.world import World
 from conveyor.web.answer import Answer
@@ -69,6 +69,9 @@ class Call:
     behalf: Behalf
 
 
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+BETWEEN = "between them"
+"""Passes about neither: admission, gates, people, the watch over a deploy."""
 PROCESS = Behalf()
 _BEHALF = ContextVar("behalf", default=PROCESS)
 
@@ -77,13 +80,17 @@ _BEHALF = ContextVar("behalf", default=PROCESS)
 class Ledger:
     calls: list[Call] = field(default_factory=list)
     passes: int = 0
+    works: dict[int, str] = field(default_factory=dict)
+    """What each pass over an item was about, by its number."""
 
     @contextlib.contextmanager
-    def on_behalf(self, actor: str, name: str, stage: str) -> Iterator[None]:
+    def on_behalf(self, actor: str, name: str, stage: str) -> Iterator[int]:
+        """Gives the pass's number."""
         self.passes += 1
-        token = _BEHALF.set(Behalf(actor, name, stage, self.passes))
+        number = self.passes
+        token = _BEHALF.set(Behalf(actor, name, stage, number))
         try:
-            yield
+            yield number
         finally:
             _BEHALF.reset(token)
 
@@ -156,10 +163,23 @@ def _of_item(ledger: Ledger, actor: str, reconcile: Callable[..., Awaitable[Any]
     async def listened(self: Any, key: Key) -> Any:  # noqa: ANN401 either reconciler
         world: World = self._world
         record = world.cache.items.get(key)
-        with ledger.on_behalf(actor, key.name, str(record.stage or "") if record is not None else ""):
-            return await reconcile(self, key)
+        stage = str(record.stage or "") if record is not None else ""
+        with ledger.on_behalf(actor, key.name, stage) as number:
+            outcome = await reconcile(self, key)
+            ledger.works[number] = work_of(record, world.cache.items.get(key))
+            return outcome
 
     return listened
+
+
+def work_of(before: ItemRecord | None, after: ItemRecord | None) -> str:
+    """The run or effect that a pass is about: the one on record when it begins, else the one it puts there."""
+    for record in (before, after):
+        if record is not None and record.role:
+            return f"run: {record.role}"
+        if record is not None and record.transition:
+            return f"effect: {record.transition}"
+    return BETWEEN
 
 
 def _of_repository(ledger: Ledger) -> Callable[..., Awaitable[Any]]:

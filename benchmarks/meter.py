@@ -10,12 +10,14 @@ from typing import Any
 
 from benchmarks import machine, naming
 from benchmarks.outside import InstantJobs, Outside
+from benchmarks.start import Start
 from conveyor.api.stages import Stage
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import Connection, Reply
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Won, Written
+from conveyor.engine.hub import Hub
 from conveyor.engine.items import ItemReconciler
-from conveyor.engine.outcomes import Outcome
+from conveyor.engine.outcomes import Done, Outcome
 from conveyor.pipeline.facts import JobFact
 
 
@@ -34,6 +36,16 @@ class Moment:
 
 
 @dataclass
+class Marks:
+    """When the watch told of an item last, its pass began, and its first transition was sent and stored."""
+
+    seen: float = 0.0
+    began: float = 0.0
+    sent: float = 0.0
+    stored: float = 0.0
+
+
+@dataclass
 class Meter:
     """`finished` is called once: when so many transitions were written, or first decisions made, as are expected."""
 
@@ -49,6 +61,10 @@ class Meter:
     passes: int = 0
     stall: float = 0.0
     """The longest time, in seconds, for which the event loop was not served."""
+    late: list[float] = field(default_factory=list)
+    """By how many seconds its timers came late, from the first status write on."""
+    marks: dict[str, Marks] = field(default_factory=dict)
+    """By the item's name."""
     begin: Moment | None = None
     """Just before the first status write of a WorkItem."""
     first_decision: float = 0.0
@@ -88,8 +104,19 @@ class Meter:
             self._end()
 
     def lagged(self, seconds: float) -> None:
-        if self.end is None:
-            self.stall = max(self.stall, seconds)
+        if self.end is not None:
+            return
+        self.stall = max(self.stall, seconds)
+        if self.begin is not None:
+            self.late.append(seconds)
+
+    def marks_of(self, name: str) -> Marks:
+        return self.marks.setdefault(name, Marks())
+
+    @property
+    def decided_upon(self) -> int:
+        """How many items were looked at."""
+        return len(self._decided)
 
     def progress(self) -> str:
         return f"{self.transitions} transitions, {self.writes} status writes, {len(self._decided)} items decided upon"
@@ -113,8 +140,12 @@ class MeteredCluster(KubernetesCluster):
         if kind is not Kind.WORKITEM:
             return await super().patch_status(kind, key, resource_version=resource_version, status=status)
         self._meter.about_to_write()
+        sent = time.monotonic()
         written = await super().patch_status(kind, key, resource_version=resource_version, status=status)
         if isinstance(written, Won):
+            marks = self._meter.marks_of(key.name)
+            if "stage" in status and not marks.stored:
+                marks.sent, marks.stored = sent, time.monotonic()
             if status.get("stage") == Stage.DEPLOY_STAGING:
                 self._outside.merged.add(naming.number_in(key.name))
             self._meter.wrote(key, status)
@@ -130,11 +161,19 @@ class MeteredCluster(KubernetesCluster):
 
 
 class MeteredReconciler(ItemReconciler):
-    def __init__(self, meter: Meter, *parts: Any, **more: Any) -> None:  # noqa: ANN401 as the reconciler is made
+    """What is kept back is not looked at until it is let go."""
+
+    def __init__(self, meter: Meter, start: Start, *parts: Any, **more: Any) -> None:  # noqa: ANN401 as it is made
         super().__init__(*parts, **more)
-        self._meter = meter
+        self._meter, self._common = meter, start
+        start.wake = self._hub.look_at
 
     async def reconcile(self, key: Key) -> Outcome:
+        if self._common.keeps_back(key):
+            return Done()
+        marks = self._meter.marks_of(key.name)
+        if not marks.stored:
+            marks.began = time.monotonic()
         outcome = await super().reconcile(key)
         self._meter.decided(key)
         return outcome
@@ -150,3 +189,16 @@ def counted(meter: Meter) -> Callable[..., Any]:
         return await request(self, method, path, **more)
 
     return counting
+
+
+def noting(meter: Meter) -> Callable[[Hub, JSONObject], None]:
+    """`Hub.item_seen` that puts down when."""
+    item_seen = Hub.item_seen
+
+    def noted(self: Hub, obj: JSONObject) -> None:
+        marks = meter.marks_of(obj["metadata"]["name"])
+        if not marks.stored:
+            marks.seen = time.monotonic()
+        item_seen(self, obj)
+
+    return noted

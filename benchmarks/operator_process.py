@@ -20,13 +20,16 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import machine, population
-from benchmarks.meter import Meter, MeteredCluster, MeteredReconciler, counted
+from benchmarks.merged import MergedFile
+from benchmarks.meter import Meter, MeteredCluster, MeteredReconciler, counted, noting
 from benchmarks.outside import InventedForge, InventedTracker, Outside
+from benchmarks.start import Start, at_rest
 from conveyor.api.repository import Forge as ForgeSpec
 from conveyor.api.repository import Tracker as TrackerSpec
 from conveyor.app import logs, operator
 from conveyor.app.settings import load
 from conveyor.cluster.connection import Connection, from_kubeconfig
+from conveyor.engine.hub import Hub
 from conveyor.engine.lag import watch_lag
 from conveyor.forge import gitea
 from conveyor.tracker import plane
@@ -52,10 +55,20 @@ class Plan:
     """A file to write all status patches of WorkItems to."""
     transitions: int | None = None
     decisions: int | None = None
+    mood: str = "green"
+    """Which of `population.MOODS` the forge is in."""
+    kept_back: str = "none"
+    """Which of `population.KEPT_BACK` are let go when all the others were looked at and the operator is at rest."""
+    items: int = 0
+    """How many there are in all."""
+    merged: str = ""
+    """A file by which another process says whose pull requests are merged."""
+    at_rest: str = ""
+    """A file to make when all was looked at and the operator is at rest."""
 
 
 @contextlib.contextmanager
-def exchanged(meter: Meter, outside: Outside) -> Iterator[None]:
+def exchanged(meter: Meter, start: Start, outside: Outside) -> Iterator[None]:
     """Forge and tracker by invented ones, the engine's parts by metered ones."""
 
     def forge(spec: ForgeSpec, secret: dict[str, str], **_: object) -> InventedForge:
@@ -69,7 +82,8 @@ def exchanged(meter: Meter, outside: Outside) -> Iterator[None]:
         mock.patch.object(plane, "connect", tracker),
         mock.patch.object(Connection, "request", counted(meter)),
         mock.patch.object(operator, "KubernetesCluster", functools.partial(MeteredCluster, meter, outside)),
-        mock.patch.object(operator, "ItemReconciler", functools.partial(MeteredReconciler, meter)),
+        mock.patch.object(operator, "ItemReconciler", functools.partial(MeteredReconciler, meter, start)),
+        mock.patch.object(Hub, "item_seen", noting(meter)),
     ):
         yield
 
@@ -77,15 +91,15 @@ def exchanged(meter: Meter, outside: Outside) -> Iterator[None]:
 async def measure(plan: Plan) -> dict[str, Any]:
     done, stop = asyncio.Event(), asyncio.Event()
     meter = Meter(plan.servers, done.set, transitions_expected=plan.transitions, decisions_expected=plan.decisions)
-    mood = population.mood_at_rest if plan.decisions is not None else Outside().mood
+    start = Start(population.KEPT_BACK[plan.kept_back])
     settings = load(os.environ)
     if settings.kubeconfig is None:
         raise ValueError("CONVEYOR_KUBECONFIG has to name the cluster")
     connection = await from_kubeconfig(settings.kubeconfig)
-    with exchanged(meter, Outside(plan.namespace, mood=mood)):
+    with exchanged(meter, start, _outside(plan)):
         running = asyncio.create_task(operator.Operator(settings, connection).run(stop))
         lag = asyncio.create_task(watch_lag(meter.lagged, interval=0.02))
-        finished = asyncio.create_task(done.wait())
+        finished = asyncio.create_task(_whole(plan, meter, start, done))
         await asyncio.wait({running, finished}, timeout=TIME_LIMIT, return_when=asyncio.FIRST_COMPLETED)
         in_time, memory = done.is_set(), machine.memory_mib()
         if plan.decisions is not None:
@@ -96,9 +110,26 @@ async def measure(plan: Plan) -> dict[str, Any]:
         with contextlib.suppress(asyncio.CancelledError):  # kopf may cancel, at its end, tasks that are not its own
             await asyncio.wait({running}, timeout=STOP_SECONDS)
     if not in_time:
-        running.result()
+        for task in (running, finished):
+            if not task.cancelled():
+                task.result()
         raise TimeoutError(f"not finished in {TIME_LIMIT:.0f} s: {meter.progress()}")
     return _result(plan, meter, memory)
+
+
+def _outside(plan: Plan) -> Outside:
+    merged = MergedFile(Path(plan.merged)) if plan.merged else set[int]()
+    return Outside(plan.namespace, mood=population.MOODS[plan.mood], merged=merged)
+
+
+async def _whole(plan: Plan, meter: Meter, start: Start, done: asyncio.Event) -> None:
+    """Begin at rest, where that is wanted, and go on to the end."""
+    if plan.items:
+        await at_rest(plan.servers, lambda: meter.decided_upon + len(start.kept) >= plan.items)
+        start.let_go()
+    if plan.at_rest:
+        Path(plan.at_rest).touch()  # noqa: ASYNC240 nothing is at work
+    await done.wait()
 
 
 def _result(plan: Plan, meter: Meter, memory: tuple[float, float]) -> dict[str, Any]:
@@ -114,6 +145,8 @@ def _result(plan: Plan, meter: Meter, memory: tuple[float, float]) -> dict[str, 
         "passes": meter.passes,
         "writes": meter.writes,
         "stall": meter.stall,
+        "late": meter.late,
+        "marks": {name: asdict(marks) for name, marks in meter.marks.items() if marks.stored} if plan.at_rest else {},
         "memory": {"then": memory[0], "settled": settled, "highest": highest},
     }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,42 @@ class OperatorFailedError(Exception):
     """The operator ended without a result; the message carries the end of its log."""
 
 
+class Running:
+    """An operator at work, and what it will have found."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process, self._log = process, log
+
+    def check(self) -> None:
+        """OperatorFailedError where it has ended in failure."""
+        if self._process.poll() not in (None, 0):
+            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+            raise OperatorFailedError(f"the operator ended with {self._process.returncode}:\n{tail}")
+
+    def result(self) -> dict[str, Any]:
+        """What it measured, once it has done what its plan expects."""
+        output, _ = self._process.communicate(timeout=TIME_LIMIT)
+        self.check()
+        result: dict[str, Any] = json.loads(output)
+        return result
+
+
 def run(plane: ControlPlane, namespace: str, *, log: Path, events: bool = False, **plan: Any) -> dict[str, Any]:  # noqa: ANN401 Plan's
     """Run the operator until it has done what the plan expects, and return what it measured."""
+    with started(plane, namespace, log=log, events=events, **plan) as operator:
+        return operator.result()
+
+
+@contextlib.contextmanager
+def started(
+    plane: ControlPlane,
+    namespace: str,
+    *,
+    log: Path,
+    events: bool = False,
+    **plan: Any,  # noqa: ANN401 Plan's
+) -> Iterator[Running]:
+    """The operator at work; it has ended when the block has."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CONVEYOR_")},
         "CONVEYOR_KUBECONFIG": str(plane.kubeconfig),
@@ -44,13 +80,8 @@ def run(plane: ControlPlane, namespace: str, *, log: Path, events: bool = False,
         )
     guard_group(process.pid)
     try:
-        output, _ = process.communicate(timeout=TIME_LIMIT)
+        yield Running(process, log)
     finally:
         kill_group(process.pid)
         process.wait(10)
         release_group(process.pid)
-    if process.returncode != 0:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise OperatorFailedError(f"the operator ended with {process.returncode}:\n{tail}")
-    result: dict[str, Any] = json.loads(output)
-    return result

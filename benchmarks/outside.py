@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from benchmarks import naming
 from conveyor.api import annotations as labels
@@ -40,13 +41,21 @@ class Mood(Enum):
     UNREVIEWED = "unreviewed"
 
 
+class Numbers(Protocol):
+    """Numbers of items."""
+
+    def __contains__(self, number: object) -> bool: ...
+
+    def add(self, number: int, /) -> None: ...
+
+
 @dataclass
 class Outside:
     """What changes outside while items move; by the item's number, the default for those that are not named."""
 
     namespace: str = "default"
     mood: Callable[[int], Mood] = lambda _: Mood.GREEN
-    merged: set[int] = field(default_factory=set)
+    merged: Numbers = field(default_factory=set[int])
     """Whose pull request a person has merged."""
     heads: dict[int, str | None] = field(default_factory=dict)
     """Branches that are not there (None), or not yet where the developer leaves them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmarks import naming
@@ -18,7 +18,7 @@ LANES_OF_A_RUN = 100
 ITEMS_OF_A_LANE = 15
 UNDER_WAY = 0
 """Of the items of a lane at rest: the first is under way, the last wait, the others have ended."""
-CANCELLED, FIRST_WAITING = 1, 12
+CANCELLED, MOVER, FIRST_WAITING = 1, 2, 12
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,21 @@ async def at_work(namespace: str, *, items: int, stage: Stage) -> Objects:
     )
 
 
-async def at_rest(namespace: str, *, items: int) -> Objects:
+async def unreviewed(namespace: str, *, items: int) -> Objects:
+    """Items that wait for the forge's reviewers, as many as want to."""
+    spec = repository_spec(serial=False, tickets=False, person=False)
+    template = await Walk(spec, ticket=False, mood=Mood.UNREVIEWED).to_rest()
+    return await _objects(
+        namespace, {naming.FIRST_NUMBER + index: (index % LANES_OF_A_RUN, template) for index in range(items)}, [spec]
+    )
+
+
+async def at_rest(namespace: str, *, items: int, movers: Stage | None = None) -> Objects:
     """A service in its third year: nearly all items have ended; each repository has one under way and some waiting.
 
     What is under way waits for a person, for CI or for a review, a third of the repositories each.
+
+    `movers`: one more of each repository, made by hand, is in that stage, and nothing but the operator keeps it there.
     """
     specs = [repository_spec(serial=True, tickets=True, person=person) for person in (True, False, False)]
     moods = [Mood.GREEN, Mood.CI_AT_WORK, Mood.UNREVIEWED]
@@ -72,9 +83,12 @@ async def at_rest(namespace: str, *, items: int) -> Objects:
     await cancelled_walk.until(lambda status: status.stage == Stage.ARCHITECTURE)
     cancelled_walk.cancel()
     cancelled = await cancelled_walk.to_rest()
+    mover = await Walk(specs[1], ticket=False).until(passed(movers)) if movers is not None else done
 
     def template(index: int) -> Template:
         lane, place = divmod(index, ITEMS_OF_A_LANE)
+        if place == MOVER:
+            return mover
         if place == UNDER_WAY:
             return under_way[lane % len(under_way)]
         if place == CANCELLED:
@@ -85,10 +99,35 @@ async def at_rest(namespace: str, *, items: int) -> Objects:
     return await _objects(namespace, chosen, specs)
 
 
+def only(objects: Objects, chosen: Callable[[int], bool], *, namespace: str) -> Objects:
+    """Some of the items, in a namespace without Repositories."""
+    items = (item for item in objects.items if chosen(naming.number_in(item["metadata"]["name"])))
+    moved = (item | {"metadata": item["metadata"] | {"namespace": namespace}} for item in items)
+    return Objects(namespace, tuple(moved), (), {})
+
+
+def is_mover(number: int) -> bool:
+    """Whether `at_rest` makes this item one of its movers."""
+    return (number - naming.FIRST_NUMBER) % ITEMS_OF_A_LANE == MOVER
+
+
 def mood_at_rest(number: int) -> Mood:
     """What the forge says of an item made by `at_rest`."""
     lane = (number - naming.FIRST_NUMBER) // ITEMS_OF_A_LANE
     return (Mood.GREEN, Mood.CI_AT_WORK, Mood.UNREVIEWED)[lane % 3]
+
+
+MOODS: Mapping[str, Callable[[int], Mood]] = {
+    "green": lambda _: Mood.GREEN,
+    "unreviewed": lambda _: Mood.UNREVIEWED,
+    "at rest": mood_at_rest,
+}
+KEPT_BACK: Mapping[str, Callable[[int], bool]] = {
+    "none": lambda _: False,
+    "all": lambda _: True,
+    "movers": is_mover,
+}
+"""By the names that a plan has for them."""
 
 
 async def _objects(namespace: str, items: dict[int, tuple[int, Template]], lane_specs: list[JSONObject]) -> Objects:

@@ -83,6 +83,11 @@ class Report:
         return "\n".join(lines)
 
 
+def percentile(values: Sequence[float], share: int) -> float:
+    """The value that so many of a hundred do not exceed; 100: the highest."""
+    return sorted(values)[min(len(values) - 1, len(values) * share // 100)]
+
+
 def number(value: float) -> str:
     """Three or four digits that count."""
     if value == 0 or abs(value) >= 100:

@@ -30,6 +30,8 @@ from tests.cluster.processes import temporary_directory
 
 IN_FLIGHT = 16
 CACHED_SECONDS = 120.0
+DIGEST = 16
+"""Digits of a kept state's name."""
 FORMAT = b"1"
 """Raised when objects are stored in another way: what is kept is then made anew."""
 
@@ -44,7 +46,7 @@ def control_plane(name: str, population: Sequence[Objects]) -> Iterator[ControlP
     """A running control plane that holds these objects; `name` is the benchmark's, of which one state is kept."""
     kept = binaries.cache_root() / "bench" / f"{name}-{_digest(population)}"
     if not kept.exists():
-        for old in kept.parent.glob(f"{name}-*"):
+        for old in kept.parent.glob(f"{name}-{'[0-9a-f]' * DIGEST}"):
             shutil.rmtree(old)
         _create(kept, population)
     with temporary_directory("bench") as directory:
@@ -84,7 +86,7 @@ def _digest(population: Sequence[Objects]) -> str:
     for objects in population:
         for manifest in (*objects.items, *objects.repositories, *objects.secrets()):
             digest.update(json.dumps(manifest).encode())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:DIGEST]
 
 
 def _create(kept: Path, population: Sequence[Objects]) -> None:

@@ -4,71 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import machine, population, raw, store
+from benchmarks import machine, raw, store
 from benchmarks.operator_run import run as run_operator
-from benchmarks.population import Objects
 from benchmarks.report import Report
-from conveyor.api.stages import Stage
-from tests.cluster.control_plane import ControlPlane
-
-ITEMS = 1000
+from benchmarks.ways import OURS, RAW, WAYS, Way
 
 
-@dataclass(frozen=True)
-class Series:
-    """Items start in a stage whose role has passed and go on to `done`, in so many transitions each."""
-
-    start: Stage
-    transitions: int
-
-
-SERIES = {"path": Series(Stage.ANALYSIS, 6), "moves": Series(Stage.TESTING, 2)}
-"""path: all stages with their runs; moves: the two last ones, which need no run, so that each move is one write."""
-
-
-async def prepared(*, runs: int, items: int = ITEMS) -> list[Objects]:
-    """Items of its own for each measurement, the same each time."""
-    return [
-        await population.at_work(f"{name}-{side}-{number}", items=items, stage=series.start)
-        for number in range(runs)
-        for name, series in SERIES.items()
-        for side in ("ours", "raw")
-    ]
+def measure(report: Report, *, runs: int, only: Sequence[str] = ()) -> None:
+    """In each run each way, on servers of its own: our side, and right after it the raw one."""
+    for number in range(runs):
+        rates: dict[str, float] = {}
+        for name in only or WAYS:
+            store.say(f"run {number + 1} of {runs}: {name}, load {machine.load()[0]}")
+            rates[name] = _measure_one(report, name, WAYS[name])
+        if {"moves", "moves-large"} <= rates.keys():
+            report.add("moves-large: transitions to those of moves", 100 * rates["moves-large"] / rates["moves"], "%")
 
 
-def measure(report: Report, *, runs: int) -> None:
-    """In each run both sides of each series, one right after the other."""
-    with store.control_plane("transitions", asyncio.run(prepared(runs=runs))) as plane:
-        for number in range(runs):
-            for name in SERIES:
-                store.say(f"run {number + 1} of {runs}: {name}, load {machine.load()[0]}")
-                _measure_one(report, plane, name, number)
+def _measure_one(report: Report, name: str, way: Way) -> float:
+    """Our transitions per second."""
+    kept = f"transitions-{name.removesuffix('-events')}"
+    with store.control_plane(kept, asyncio.run(way.objects())) as plane:
+        patches = plane.directory / "patches.json"
+        log = plane.directory / "operator.log"
+        ours = run_operator(plane, OURS, log=log, events=way.events, patches=str(patches), **way.plan())
+        servers = machine.servers(plane.directory)
+        theirs = asyncio.run(raw.replay(plane.kubeconfig, RAW, json.loads(patches.read_text()), servers=servers))
+    return _add(report, name, ours, theirs)
 
 
-def _measure_one(report: Report, plane: ControlPlane, series: str, number: int) -> None:
-    patches = plane.directory / "patches.json"
-    ours = run_operator(
-        plane,
-        f"{series}-ours-{number}",
-        log=plane.directory / "operator.log",
-        patches=str(patches),
-        transitions=ITEMS * SERIES[series].transitions,
-    )
-    theirs = asyncio.run(
-        raw.replay(
-            plane.kubeconfig,
-            f"{series}-raw-{number}",
-            json.loads(patches.read_text()),
-            servers=machine.servers(plane.directory),
-        )
-    )
-    _add(report, series, ours, theirs)
-
-
-def _add(report: Report, series: str, ours: dict[str, Any], theirs: raw.RawRate) -> None:
+def _add(report: Report, series: str, ours: dict[str, Any], theirs: raw.RawRate) -> float:
     begin, end = ours["begin"], ours["end"]
     seconds, cpu, busy, requests, writes, transitions = (
         end[name] - begin[name] for name in ("time", "cpu", "busy", "requests", "writes", "transitions")
@@ -94,9 +62,10 @@ def _add(report: Report, series: str, ours: dict[str, Any], theirs: raw.RawRate)
         ("etcd CPU per write, raw", 1000 * servers_raw["etcd"] / theirs.writes, "ms"),
         ("patch", theirs.patch_bytes, "bytes"),
         ("object", theirs.object_bytes, "bytes"),
-        ("longest loop stall", 1000 * ours["stall"], "ms"),
+        ("longest loop stall", 1000 * max(ours["late"]), "ms"),
         ("cores taken by others, ours", others, ""),
         ("cores taken by others, raw", others_raw, ""),
     )
     for name, value, unit in figures:
         report.add(f"{series}: {name}", value, unit)
+    return float(transitions / seconds)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.calls import Behalf, Call
-from benchmarks.report import Report
+from benchmarks.api_costs import Request, costs, taken
+from benchmarks.attribution import shares
+from benchmarks.calls import WRITES, Behalf, Call
+from benchmarks.report import Report, percentile
 from benchmarks.store import say
 from benchmarks.whole_people import People
 from benchmarks.whole_world import WholeWorld
@@ -23,7 +25,6 @@ LIMIT_SECONDS = 3000.0
 SAY_SECONDS = 15.0
 STOP_SECONDS = 120.0
 """For the operator to end, and to write down a few hundred thousand calls."""
-WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ class Measured:
     items: int
     cpu: Mapping[str, float]
     """Processor time of each process, in seconds."""
+    costs: Mapping[Request, float]
+    """Seconds of the API server for a request of each kind."""
     calls: Sequence[Call]
+    works: Mapping[int, str]
+    """By the pass's number, what each pass over an item was about."""
     passes: int
     lag: Sequence[tuple[float, float]]
 
@@ -52,7 +57,7 @@ async def _run(*, lanes: int, items: int) -> Measured:
     async with WholeWorld(lanes=lanes, items=items) as world:
         people = People(world)
         working = asyncio.create_task(people.run())
-        began, before = time.monotonic(), world.cpu_seconds()
+        began, before, taken_before = time.monotonic(), world.cpu_seconds(), taken(await world.metrics())
         await _begin(world, people)
         await _until(lambda: people.in_retest() == lanes or working.done(), people, "in the re-test")
         waiting = time.monotonic()
@@ -62,7 +67,7 @@ async def _run(*, lanes: int, items: int) -> Measured:
         await _until(lambda: all(map(people.is_done, world.items.values())) or working.done(), people, "to the end")
         if working.done():
             await working  # for ever, if nothing has failed
-        ended, after = time.monotonic(), world.cpu_seconds()
+        ended, after, taken_after = time.monotonic(), world.cpu_seconds(), taken(await world.metrics())
         cpu = {name: seconds - before[name] for name, seconds in after.items()}
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -70,7 +75,16 @@ async def _run(*, lanes: int, items: int) -> Measured:
         await asyncio.to_thread(world.operator.stop, STOP_SECONDS)
         result = json.loads(world.result.read_text())
         return Measured(
-            began, held, ended, len(world.items), cpu, _calls(result, began, ended), result["passes"], result["lag"]
+            began=began,
+            held=held,
+            ended=ended,
+            items=len(world.items),
+            cpu=cpu,
+            costs=costs(taken_before, taken_after, cpu=cpu["kube-apiserver"]),
+            calls=_calls(result, began, ended),
+            works={int(number): work for number, work in result["works"].items()},
+            passes=result["passes"],
+            lag=result["lag"],
         )
 
 
@@ -111,10 +125,10 @@ def _add(report: Report, found: Measured) -> None:
         report.add(f"processor time per item, {name}", 1000 * cpu / found.items, "ms")
     report.add("operator, share of the time", 100 * found.cpu["operator"] / seconds, "%")
     for name, (begin, end) in {"whole run": (found.began, found.ended), "while all re-tests wait": found.held}.items():
-        late = sorted(1000 * lag for time_, lag in found.lag if begin <= time_ <= end)
+        late = [1000 * lag for time_, lag in found.lag if begin <= time_ <= end]
         for share in (50, 99):
-            report.add(f"loop lag p{share}, {name}", late[len(late) * share // 100], "ms")
-        report.add(f"loop lag max, {name}", late[-1], "ms")
+            report.add(f"loop lag p{share}, {name}", percentile(late, share), "ms")
+        report.add(f"loop lag max, {name}", max(late), "ms")
     held = [call for call in found.calls if found.held[0] <= call.time <= found.held[1]]
     report.add("calls while all re-tests wait", len(held), "")
     report.add("passes per item", found.passes / found.items, "")
@@ -122,8 +136,19 @@ def _add(report: Report, found: Measured) -> None:
         calls = [call for call in found.calls if call.system == system]
         report.add(f"{system}: calls per item", len(calls) / found.items, "")
         report.add(f"{system}: writes per item", sum(call.method in WRITES for call in calls) / found.items, "")
+    _add_shares(report, found)
     for (system, method, route), count in sorted(Counter(map(_name, found.calls)).items()):
         report.add(f"{system} {method} {route}", count / found.items, "")
+
+
+def _add_shares(report: Report, found: Measured) -> None:
+    for group, share in sorted(shares(found.calls, found.works, found.costs).items()):
+        for system in ("api", "forge", "tracker"):
+            if count := share.calls[system]:
+                report.add(f"{group}: {system} calls", count / found.items, "")
+        if writes := share.writes["api"]:
+            report.add(f"{group}: api writes", writes / found.items, "")
+        report.add(f"{group}: API server CPU", 1000 * share.cpu / found.items, "ms")
 
 
 def _name(call: Call) -> tuple[str, str, str]:

@@ -40,7 +40,7 @@ async def measure() -> str:
         await operator.run(stop, listen_to_signals=listen_to_signals)
     lag.cancel()
     calls = [dataclasses.asdict(call) for call in ledger.calls]
-    return json.dumps({"calls": calls, "passes": ledger.passes, "lag": late})
+    return json.dumps({"calls": calls, "passes": ledger.passes, "works": ledger.works, "lag": late})
 
 
 if __name__ == "__main__":

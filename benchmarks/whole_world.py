@@ -149,6 +149,15 @@ class WholeWorld:
         found = {name: machine.cpu_seconds(pid, children=True) for name, pid in sorted(pids.items())}
         return found | {"the benchmark itself": machine.cpu_seconds("self")}
 
+    async def metrics(self) -> str:
+        """The API server's."""
+
+        def read() -> str:
+            with Kube(self.control.kubeconfig) as kube:
+                return kube.raw("/metrics")
+
+        return await asyncio.to_thread(read)
+
     def _operator(self) -> Server:
         (port,) = free_ports(1)
         settings = {

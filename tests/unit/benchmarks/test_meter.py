@@ -45,3 +45,15 @@ def test_stalls_after_the_end_do_not_count() -> None:
     meter.lagged(3.0)
 
     assert meter.stall == 0.2
+
+
+def test_timers_that_come_late_are_put_down_from_the_first_write_to_the_end() -> None:
+    meter = Meter({}, Ended(), transitions_expected=1)
+
+    meter.lagged(0.5)
+    meter.about_to_write()
+    meter.lagged(0.25)
+    meter.wrote(Key("shop", "shop-100000"), {"stage": "review"})
+    meter.lagged(1.0)
+
+    assert (meter.stall, meter.late) == (0.5, [0.25])

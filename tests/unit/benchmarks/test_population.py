@@ -39,6 +39,13 @@ async def test_what_is_under_way_at_rest_waits_for_somebody_outside() -> None:
     assert population.mood_at_rest(naming.FIRST_NUMBER + ITEMS_OF_A_LANE) is Mood.CI_AT_WORK
 
 
+async def test_unreviewed_items_wait_for_reviewers_in_repositories_without_serial_gate() -> None:
+    objects = await population.unreviewed("shop", items=2)
+
+    assert [item["status"]["waiting"]["reason"] for item in objects.items] == ["Review", "Review"]
+    assert {repository["spec"]["serialGate"]["mode"] for repository in objects.repositories} == {"Disabled"}
+
+
 async def test_every_repository_is_ready_and_has_its_first_item_active() -> None:
     objects = await population.at_rest("shop", items=ITEMS)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS
-from benchmarks.report import BOUNDS, Bound, Report, number, read_bounds
+from benchmarks.report import BOUNDS, Bound, Report, number, percentile, read_bounds
 
 HIGHER = Bound(mean=80, margin=5, better="higher", why="measured")
 LOWER = Bound(mean=2, margin=0.5, better="lower", why="measured")
@@ -61,6 +61,11 @@ def test_a_figure_in_two_units_is_refused() -> None:
 
     with pytest.raises(ValueError, match="stall is in s, not in ms"):
         report.add("stall", 1.0, "ms")
+
+
+@pytest.mark.parametrize(("share", "value"), [(50, 51.0), (99, 100.0), (100, 100.0)])
+def test_so_many_of_a_hundred_do_not_exceed_a_percentile(share: int, value: float) -> None:
+    assert percentile([float(number) for number in range(100, 0, -1)], share) == value
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (12345.6, "12,346"), (99.96, "100"), (0.01234, "0.0123")])
