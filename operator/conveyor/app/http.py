@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -12,10 +11,9 @@ from aiohttp import web
 from conveyor.app.health import Health
 from conveyor.app.metrics import CONTENT_TYPE, Metrics
 from conveyor.app.settings import Address
-from conveyor.cluster.protocol import JSONObject
 
-View = Callable[[str | None], JSONObject]
-"""The answer of `/queue` for the repositories of a name, or for all."""
+View = Callable[[str | None], bytes]
+"""The answer of `/queue` for the repositories of a name, or for all, as JSON."""
 
 QUEUE_FRESH_SECONDS = 0.5
 """How old an answer of `/queue` may be: with thousands of items many readers would else hold the event loop."""
@@ -74,12 +72,6 @@ def application(
     return app
 
 
-def encode(document: JSONObject) -> bytes:
-    """JSON that no browser takes for markup, whatever a person wrote into a name or a reason."""
-    text = json.dumps(document, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").encode("ascii") + b"\n"
-
-
 class _QueueAnswers:
     """Answers by the repository asked for, made anew when they are too old."""
 
@@ -94,7 +86,7 @@ class _QueueAnswers:
             return made[1]
         if len(self._made) >= QUEUE_ANSWERS_KEPT:
             self._made.clear()
-        answer = encode(self._view(repository))
+        answer = self._view(repository) + b"\n"
         self._made[repository] = (now, answer)
         return answer
 

@@ -29,7 +29,7 @@ from conveyor.engine.mirror import SecretMirror
 from conveyor.engine.outcomes import Again, Outcome
 from conveyor.engine.poll import TrackerPoll
 from conveyor.engine.probing import Prober
-from conveyor.engine.queue_view import frozen_repositories, queue_view
+from conveyor.engine.queue_view import QueueView, frozen_repositories
 from conveyor.engine.reaper import Reaper
 from conveyor.engine.records import ItemRecord
 from conveyor.engine.renewing import keep_leases
@@ -107,6 +107,7 @@ class Operator:
         self._repositories = RepositoryReconciler(self._world, self._hub, mirror, events)
         self._poll = TrackerPoll(self._world, self._hub, failed=self._part_failed)
         self._indicator = Indicator(self._world, self._hub)
+        self._queue_view = QueueView(cache, engine)
         lease = Key(settings.own_namespace(), HEARTBEAT_LEASE)
         self._heartbeat = Heartbeat(self._cluster, lease, self._health, failed=self._part_failed)
 
@@ -141,7 +142,7 @@ class Operator:
         """
         async with (
             self._connection,
-            serve(self._settings.http_address, health=self._health, metrics=self._metrics, queue=self._queue_view),
+            serve(self._settings.http_address, health=self._health, metrics=self._metrics, queue=self._queue_page),
             asyncio.TaskGroup() as group,
         ):
             tasks = {name: group.create_task(part, name=name) for name, part in self._parts(stop).items()}
@@ -271,11 +272,9 @@ class Operator:
     def _finished(self, _: object, outcome: Outcome, seconds: float) -> None:
         self._metrics.pass_finished(type(outcome).__name__, seconds=seconds)
 
-    def _queue_view(self, repository: str | None) -> dict[str, Any]:
-        return queue_view(
-            self._world.cache,
+    def _queue_page(self, repository: str | None) -> bytes:
+        return self._queue_view.answer(
             repository=repository,
-            settings=self._world.settings,
             sweep=self._poll.found if self._settings.reconcile_tracker_enabled else None,
             leases=self._world.leases.all_held(),
         )

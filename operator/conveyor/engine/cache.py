@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from conveyor.api.workitem import WaitingReason
@@ -116,6 +117,8 @@ class Cache:
         self._heads: dict[Key, Waiter | None] = {}
         self._runs: dict[Key, int] = defaultdict(int)
         self._for_slot: set[Key] = set()
+        self._changed: dict[Key, int] = {}
+        self._changes = count(1)
 
     # --- writing
 
@@ -134,10 +137,14 @@ class Cache:
     def put_repository(self, obj: JSONObject) -> Change[RepositoryRecord]:
         if not _is_news(self.repositories, obj):
             return Change(None, None)
-        return self.repositories.put(repository_record(obj))
+        change = self.repositories.put(repository_record(obj))
+        self._note_change(key_of(obj))
+        return change
 
     def drop_repository(self, key: Key, *, uid: str, version: int) -> Change[RepositoryRecord]:
-        return self.repositories.drop(key, uid=uid, version=version)
+        change = self.repositories.drop(key, uid=uid, version=version)
+        self._note_change(key)
+        return change
 
     def put_job(self, obj: JSONObject) -> Change[JobRecord]:
         """One that nothing is left to be done about is not kept: its end may never be told."""
@@ -159,10 +166,21 @@ class Cache:
             self._unfile(change.old)
         if change.new is not None:
             self._file(change.new)
+        for record in (change.old, change.new):
+            if record is not None:
+                self._note_change(repository_key(record))
         concerned = change.new or change.old
         if concerned is not None and _stage(change.old) != _stage(change.new):
             for dependent in self.dependents(concerned.key):
                 self._heads.pop(repository_key(dependent), None)
+                self._note_change(repository_key(dependent))
+
+    def _note_change(self, lane: Key) -> None:
+        """A lane that is no more leaves nothing behind: numbers are given once, so none comes back."""
+        if lane in self._of_repository or self.repositories.get(lane) is not None:
+            self._changed[lane] = next(self._changes)
+        else:
+            self._changed.pop(lane, None)
 
     def _file(self, record: ItemRecord) -> None:
         lane = repository_key(record)
@@ -211,6 +229,14 @@ class Cache:
             del self._runs[lane]
 
     # --- reading
+
+    def lanes(self) -> set[Key]:
+        """Those with a Repository or an item."""
+        return set(self._changed)
+
+    def version_of_lane(self, lane: Key) -> int:
+        """Another number after each change of its Repository, of an item of it or of what one depends on."""
+        return self._changed.get(lane, 0)
 
     def under_way(self, lane: Key) -> list[ItemRecord]:
         return self._records(self._under_way.get(lane, ()))
@@ -278,7 +304,7 @@ def _is_news(table: Table[Any], obj: JSONObject) -> bool:
 
 def _stage(record: ItemRecord | None) -> object:
     """What of an item its dependents wait for."""
-    return record.stage if record is not None else None
+    return (record.stage,) if record is not None else None
 
 
 def repository_key(record: ItemRecord) -> Key:

@@ -27,9 +27,9 @@ class Pages:
     now: float = 0.0
     client: TestClient[aiohttp.web.Request, aiohttp.web.Application] | None = None
 
-    def queue(self, repository: str | None) -> JSONObject:
+    def queue(self, repository: str | None) -> bytes:
         self.asked.append(repository)
-        return self.view
+        return json.dumps(self.view).encode()
 
     async def call(self, path: str, method: str = "GET") -> aiohttp.ClientResponse:
         assert self.client is not None
@@ -61,13 +61,6 @@ async def test_queue_is_json(pages: Pages) -> None:
 async def test_queue_is_asked_for_the_repository_given(pages: Pages, query: str, repository: str | None) -> None:
     await pages.call(f"/queue{query}")
     assert pages.asked == [repository]
-
-
-async def test_queue_text_cannot_become_markup(pages: Pages) -> None:
-    pages.view = {"reason": "</script><img src=x onerror=alert(1)>&\u2028"}
-    text = await pages.text("/queue")
-    assert not set("<>&\u2028") & set(text)
-    assert json.loads(text) == pages.view
 
 
 async def test_queue_with_a_huge_name_is_refused(pages: Pages) -> None:
@@ -137,7 +130,7 @@ async def test_every_answer_is_guarded_against_browsers(pages: Pages, path: str)
 async def test_pages_are_served_at_the_address_until_the_end() -> None:
     health, metrics = Health(), Metrics()
     async with (
-        http.serve(Address("127.0.0.1", 0), health=health, metrics=metrics, queue=lambda _: {}) as address,
+        http.serve(Address("127.0.0.1", 0), health=health, metrics=metrics, queue=lambda _: b"{}") as address,
         aiohttp.ClientSession() as session,
         session.get(f"http://{address}/healthz") as response,
     ):
@@ -148,7 +141,7 @@ async def test_pages_are_served_at_the_address_until_the_end() -> None:
 
 async def test_an_address_in_use_is_an_error() -> None:
     health, metrics = Health(), Metrics()
-    async with http.serve(Address("127.0.0.1", 0), health=health, metrics=metrics, queue=lambda _: {}) as address:
-        second = http.serve(address, health=health, metrics=metrics, queue=lambda _: {})
+    async with http.serve(Address("127.0.0.1", 0), health=health, metrics=metrics, queue=lambda _: b"{}") as address:
+        second = http.serve(address, health=health, metrics=metrics, queue=lambda _: b"{}")
         with pytest.raises(OSError, match="in use"):
             await second.__aenter__()

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from conveyor.cluster.protocol import JSONObject
+from conveyor.cluster.protocol import JSONObject, Key
 from conveyor.engine.cache import Cache
-from conveyor.engine.queue_view import Sweep, frozen_repositories, queue_view
+from conveyor.engine.queue_view import QueueView, Sweep, frozen_repositories
 from conveyor.engine.world import EngineSettings
+
+
+def parsed(answer: bytes) -> JSONObject:
+    document: JSONObject = json.loads(answer)
+    return document
 
 
 class Store:
@@ -32,6 +37,10 @@ class Store:
         spec = {"repositoryRef": {"name": repository}} | rest.pop("spec", {})
         self.cache.put_item(self._object(name, namespace, spec=spec, status={"stage": stage} | rest))
 
+    def gone(self, name: str) -> None:
+        self._version += 1
+        self.cache.drop_item(Key("team", name), uid=f"uid-{name}", version=self._version)
+
     def _object(self, name: str, namespace: str = "team", **parts: Any) -> JSONObject:
         self._version += 1
         metadata = {
@@ -45,7 +54,7 @@ class Store:
 
     def view(self, repository: str | None = None, **settings: Any) -> JSONObject:
         chosen = EngineSettings(holder="me", tools_image="conveyor", **settings)
-        return queue_view(self.cache, repository=repository, settings=chosen)
+        return parsed(QueueView(self.cache, chosen).answer(repository=repository))
 
 
 @pytest.fixture
@@ -318,7 +327,7 @@ def test_without_a_sweep_reconcile_is_off_and_counts_nothing(store: Store) -> No
 def test_a_sweep_is_shown_as_it_is(store: Store) -> None:
     sweep = Sweep(enabled=True, interval=30.0, last_run_ts=5.0, unblocked_total=2, last_unblocked="team/shop-et-1")
     settings = EngineSettings(holder="me", tools_image="conveyor")
-    shown = queue_view(store.cache, settings=settings, sweep=sweep)["reconcile"]
+    shown = parsed(QueueView(store.cache, settings).answer(sweep=sweep))["reconcile"]
     assert (shown["enabled"], shown["unblocked_total"], shown["last_unblocked"]) == (True, 2, "team/shop-et-1")
 
 
@@ -332,11 +341,105 @@ def seconds_to_answer(items: int) -> float:
     took = []
     for _ in range(5):
         began = time.process_time()
-        answer = json.dumps(store.view())
+        shown = store.view()
         took.append(time.process_time() - began)
-        assert answer.count('"ahead"') == items
+        assert len(shown["items"]) == items
     return min(took)
 
 
 def test_ten_times_as_many_items_take_nowhere_near_a_hundred_times_as_long() -> None:
     assert seconds_to_answer(5000) < 40 * seconds_to_answer(500)
+
+
+# --- what is kept from one answer to the next
+
+
+class Watched:
+    """One view of a store: an answer is that of a view that has kept nothing, after each change."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._settings = store, EngineSettings(holder="me", tools_image="conveyor")
+        self._view = QueueView(store.cache, self._settings)
+        self._view.answer()
+
+    def shown(self) -> JSONObject:
+        answer = self._view.answer()
+        assert answer == QueueView(self._store.cache, self._settings).answer()
+        return parsed(answer)
+
+
+def test_an_item_that_moves_is_shown_where_it_is(store: Store) -> None:
+    store.item("one")
+    watched = Watched(store)
+    store.item("one", "review")
+    assert [item["stage"] for item in watched.shown()["items"]] == ["review"]
+
+
+def test_an_item_that_comes_or_goes_moves_those_behind_it(store: Store) -> None:
+    store.item("first", "review")
+    store.item("second")
+    watched = Watched(store)
+    store.gone("first")
+    store.item("third", spec={"priority": 1})
+    assert places(watched.shown()) == [("third", 1, None), ("second", 2, "third")]
+
+
+def test_an_item_that_changes_its_repository_leaves_its_old_lane(store: Store) -> None:
+    store.item("one")
+    watched = Watched(store)
+    store.item("one", repository="bank")
+    assert [(item["repository"], item["position"]) for item in watched.shown()["items"]] == [("bank", 1)]
+
+
+def test_a_repository_that_changes_or_goes_changes_its_lane(store: Store) -> None:
+    watched = Watched(store)
+    store.repository(status=FROZEN)
+    assert len(watched.shown()["freezes"]) == 1
+    store.cache.drop_repository(Key("team", "shop"), uid="uid-shop", version=1000)
+    assert watched.shown()["serial_gate"]["lanes"] == []
+
+
+@pytest.mark.parametrize("stage", ["done", "cancelled", None])
+def test_a_dependency_in_another_lane_that_moves_or_goes_changes_who_waits_for_it(
+    store: Store, stage: str | None
+) -> None:
+    store.repository("bank")
+    store.item("base", repository="bank")
+    store.item("needy", spec={"dependsOn": [{"name": "base"}]})
+    watched = Watched(store)
+    before = watched.shown()["dependencies"]["waiting"][0]["on"]
+    if stage is None:
+        store.gone("base")
+    else:
+        store.item("base", stage, repository="bank")
+    after = [entry["on"] for entry in watched.shown()["dependencies"]["waiting"]]
+    states = {"done": [], "cancelled": [[{"name": "base", "state": "cancelled"}]]}
+    assert before == [{"name": "base", "state": "open"}]
+    assert after == states.get(stage or "", [[{"name": "base", "state": "missing"}]])
+
+
+def test_an_item_without_a_stage_yet_is_missing_when_it_is_gone(store: Store) -> None:
+    store.cache.put_item(store._object("base", spec={"repositoryRef": {"name": "shop"}}))
+    store.item("needy", spec={"dependsOn": [{"name": "base"}]})
+    watched = Watched(store)
+    store.gone("base")
+    (needy,) = watched.shown()["dependencies"]["waiting"]
+    assert needy["on"] == [{"name": "base", "state": "missing"}]
+
+
+def test_lanes_that_are_no_more_leave_nothing_behind() -> None:
+    store = Store()
+    watched = Watched(store)
+    store.item("one", repository="gone")
+    watched.shown()
+    store.gone("one")
+    watched.shown()
+    assert store.cache.lanes() == set()
+
+
+def test_text_cannot_become_markup(store: Store) -> None:
+    store.repository("bank", status={"effectiveFreeze": {"reason": "</script><img src=x onerror=alert(1)>&\u2028"}})
+    settings = EngineSettings(holder="me", tools_image="conveyor")
+    answer = QueueView(store.cache, settings).answer(leases=[("<", "&")])
+    assert not set("<>&\u2028") & set(answer.decode())
+    assert parsed(answer)["freezes"][0]["reason"].startswith("</script>")
