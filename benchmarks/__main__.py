@@ -8,7 +8,17 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold_start, machine, reaction, take_over, transitions, whole_path
+from benchmarks import (
+    cold_start,
+    machine,
+    queue,
+    reaction,
+    rest,
+    take_over,
+    transitions,
+    waiting,
+    whole_path,
+)
 from benchmarks.operator_process import PROFILES
 from benchmarks.report import Report, read_bounds
 from benchmarks.ways import WAYS
@@ -19,6 +29,9 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = {
     "reaction": reaction.measure,
     "whole-path": whole_path.measure,
     "take-over": take_over.measure,
+    "queue": queue.measure,
+    "rest": rest.measure,
+    "waiting": waiting.measure,
 }
 
 

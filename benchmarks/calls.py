@@ -6,6 +6,7 @@ import contextlib
 import functools
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -82,11 +83,14 @@ class Ledger:
     passes: int = 0
     works: dict[int, str] = field(default_factory=dict)
     """What each pass over an item was about, by its number."""
+    passes_of: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By actor and name."""
 
     @contextlib.contextmanager
     def on_behalf(self, actor: str, name: str, stage: str) -> Iterator[int]:
         """Gives the pass's number."""
         self.passes += 1
+        self.passes_of[actor, name] += 1
         number = self.passes
         token = _BEHALF.set(Behalf(actor, name, stage, number))
         try:

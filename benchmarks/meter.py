@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import machine, naming
 from benchmarks.outside import InstantJobs, Outside
 from benchmarks.start import Start
+from conveyor.api.annotations import LABEL_WORKITEM
 from conveyor.api.stages import Stage
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import Connection, Reply
@@ -154,6 +155,7 @@ class MeteredCluster(KubernetesCluster):
     async def create_job(self, manifest: JSONObject) -> Written:
         """It has ended before anybody can see it at work, so the engine finds it as one that is there already."""
         self._jobs.create(manifest)
+        self._outside.heads.pop(naming.number_in(manifest["metadata"]["labels"][LABEL_WORKITEM]), None)
         return Lost()
 
     async def job(self, key: Key, *, with_message: bool) -> JobFact:

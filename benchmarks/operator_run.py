@@ -43,6 +43,19 @@ class Running:
         return result
 
 
+def environment(plane: ControlPlane, namespace: str, *, events: bool, address: str = "127.0.0.1:0") -> dict[str, str]:
+    """The operator's, with nothing in it that somebody has set for another."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CONVEYOR_")},
+        "CONVEYOR_KUBECONFIG": str(plane.kubeconfig),
+        "CONVEYOR_NAMESPACES": namespace,
+        "CONVEYOR_EVENTS_ENABLED": str(events).lower(),
+        "CONVEYOR_MAX_CONCURRENT_RUNS": "10000",
+        "CONVEYOR_HTTP_ADDRESS": address,
+        "CONVEYOR_AGENT_TOOLS_IMAGE": "registry.example/conveyor:bench",
+    }
+
+
 def run(plane: ControlPlane, namespace: str, *, log: Path, events: bool = False, **plan: Any) -> dict[str, Any]:  # noqa: ANN401 Plan's
     """Run the operator until it has done what the plan expects, and return what it measured."""
     with started(plane, namespace, log=log, events=events, **plan) as operator:
@@ -59,21 +72,12 @@ def started(
     **plan: Any,  # noqa: ANN401 Plan's
 ) -> Iterator[Running]:
     """The operator at work; it has ended when the block has."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("CONVEYOR_")},
-        "CONVEYOR_KUBECONFIG": str(plane.kubeconfig),
-        "CONVEYOR_NAMESPACES": namespace,
-        "CONVEYOR_EVENTS_ENABLED": str(events).lower(),
-        "CONVEYOR_MAX_CONCURRENT_RUNS": "10000",
-        "CONVEYOR_HTTP_ADDRESS": "127.0.0.1:0",
-        "CONVEYOR_AGENT_TOOLS_IMAGE": "registry.example/conveyor:bench",
-    }
     whole = plan | {"namespace": namespace, "servers": machine.servers(plane.directory)}
     whole |= {"started": time.monotonic(), "busy": machine.busy_seconds()}
     with log.open("ab") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.operator_process", json.dumps(whole)],
-            env=environment,
+            env=environment(plane, namespace, events=events),
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,

@@ -111,6 +111,18 @@ def is_mover(number: int) -> bool:
     return (number - naming.FIRST_NUMBER) % ITEMS_OF_A_LANE == MOVER
 
 
+async def in_line(namespace: str, *, lanes: int, waiting: int) -> Objects:
+    """In each repository one item waits for a person, and so many for it. Nothing has ended."""
+    spec = repository_spec(serial=True, tickets=True, person=True)
+    first = await Walk(spec, ticket=True).to_rest()
+    behind = await Walk(spec, ticket=True, lane=OCCUPIED).to_rest()
+    each = 1 + waiting
+    chosen = {
+        naming.FIRST_NUMBER + index: (index // each, behind if index % each else first) for index in range(lanes * each)
+    }
+    return await _objects(namespace, chosen, [spec])
+
+
 def mood_at_rest(number: int) -> Mood:
     """What the forge says of an item made by `at_rest`."""
     lane = (number - naming.FIRST_NUMBER) // ITEMS_OF_A_LANE

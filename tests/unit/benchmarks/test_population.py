@@ -95,3 +95,13 @@ def test_rules_and_subresources_go_and_a_field_of_that_name_stays() -> None:
     }
 
     assert without_rules(crd) == {"schema": {"maxLength": 5, "enum": ["subresources"]}}
+
+
+async def test_in_line_one_item_of_each_lane_waits_for_a_person_and_all_others_for_it() -> None:
+    objects = await population.in_line("shop", lanes=2, waiting=3)
+
+    statuses = [WorkItem.model_validate(stored(item)).status for item in objects.items]
+    reasons = [status.waiting.reason if status.waiting is not None else "" for status in statuses]
+
+    assert reasons == ["Approval", "EarlierItem", "EarlierItem", "EarlierItem"] * 2
+    assert objects.active == {"lane-0000": "shop-100000", "lane-0001": "shop-100004"}
