@@ -21,6 +21,9 @@ K = TypeVar("K", bound=Hashable)
 AT_ONCE = 200
 """Passes in a row without a wait after which a key is slowed down: a circle must not take the forge's time."""
 
+ASKED_AGAIN = -1
+"""Priority of a key that rests: nobody reported anything, so what was reported goes first."""
+
 Reconcile = Callable[[K], Awaitable[Outcome]]
 OnError = Callable[[K, BaseException], None]
 OnOutcome = Callable[[K, Outcome, float], None]
@@ -106,7 +109,7 @@ class _Worker(Generic[K]):
                 self.queue.forget(key)
             case Again(after) if after > 0 or self._may_go_on(key):
                 self.queue.forget(key)
-                self.queue.add_after(key, after)
+                self.queue.add_after(key, after, priority=ASKED_AGAIN if after > 0 else 0)
             case Again():
                 seconds = self.queue.retry(key)
                 logger.warning("a key goes round in circles", extra={"key": str(key), "seconds": seconds})

@@ -6,7 +6,7 @@ A watch of two minutes with a probe each 10 s, degraded after three failures in 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from conveyor.cluster.protocol import Kind
 from tests.fakes.memory_cluster import Fault
 from tests.unit.engine.process import PROBES
-from tests.unit.engine.rig import SHOP
+from tests.unit.engine.rig import SHOP, Rig
 from tests.unit.engine.watching import (
     DEGRADED,
     DOWN,
@@ -30,10 +30,15 @@ from tests.unit.engine.watching import (
 # --- healthy
 
 
+def stored_now(rig: Rig) -> datetime:
+    """Now, as a status keeps it: in whole seconds."""
+    return rig.clock.now().replace(microsecond=0)
+
+
 async def test_product_that_stays_well_is_healthy_at_the_end_of_the_watch_and_costs_one_write() -> None:
     rig, item = shop()
     await rig.run(item)
-    done, written = rig.clock.now(), len(rig.cluster.writes)
+    done, written = stored_now(rig), len(rig.cluster.writes)
     assert monitor(rig, item)["verdict"] == "Watching"
     await rig.run(until=86400)
     assert verdict(rig, item) == "Healthy"
@@ -127,7 +132,7 @@ async def test_without_a_freeze_a_degraded_product_is_told_of_and_touches_nothin
 async def test_degraded_verdict_takes_three_probes_an_interval_apart() -> None:
     rig, item = shop()
     await rig.run(item)
-    done = rig.clock.now()
+    done = stored_now(rig)
     rig.probes.trouble = DOWN
     await rig.run(until=3600)
     assert rig.probes.asked == [done + timedelta(seconds=10 * number) for number in (1, 2, 3)]

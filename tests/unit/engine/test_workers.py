@@ -106,6 +106,22 @@ async def test_key_comes_back_after_the_time_it_asked_for(pool: Pool) -> None:
     assert (early, len(pool.outcomes)) == (1, 2)
 
 
+async def test_what_was_reported_goes_before_what_is_merely_asked_again(pool: Pool) -> None:
+    outcomes: dict[str, list[Outcome]] = {"asked": [Again(30)], "steps": [Again(0.0)]}
+
+    async def reconcile(key: str) -> Outcome:
+        if key == "first":
+            pool.time.advance(30)
+            pool.queue.add("reported")
+        return outcomes.get(key, []).pop() if outcomes.get(key) else Done()
+
+    for key in ("asked", "first", "steps"):
+        pool.queue.add(key)
+    async with pool.running(reconcile, count=1):
+        await settle()
+    assert [key for key, _, _ in pool.outcomes] == ["asked", "first", "steps", "reported", "steps", "asked"]
+
+
 async def test_key_that_goes_round_in_circles_is_slowed_down(pool: Pool) -> None:
     pool.queue.add("a")
     async with pool.running(always(Again(0.0))):
