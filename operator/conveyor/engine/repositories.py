@@ -212,8 +212,8 @@ class RepositoryReconciler:
         same = [
             other
             for other in self._world.cache.repositories
-            if other.key != record.key
-            and (other.forge == record.forge or (record.project_id and other.project_id == record.project_id))
+            if (other.forge == record.forge or (record.project_id and other.project_id == record.project_id))
+            and other.key != record.key
             and (other.created, other.uid) < (record.created, record.uid)
         ]
         oldest = min(same, key=lambda other: (other.created, other.uid), default=None)

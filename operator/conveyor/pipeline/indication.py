@@ -115,9 +115,10 @@ def resolve(states: tuple[TrackerState, ...], configured: Mapping[str, str]) -> 
     A configured state that is not found is never replaced by the usual one: the project's people mean another.
     """
     ids: dict[LogicalState, str] = {}
+    named = _named(states)
     for logical in LogicalState:
         wanted = (configured[logical],) if logical in configured else DEFAULT_NAMES[logical]
-        found = next((state for state in (_only(states, name) for name in wanted) if state is not None), None)
+        found = next((state for state in (_only(named, name) for name in wanted) if state is not None), None)
         if found is not None and _may_mean(logical, found.group):
             ids[logical] = found.id
     start_ids = _start_ids(ids, configured)
@@ -172,15 +173,23 @@ def indicated_state(
     return _SHOWN_AT[stage]
 
 
-def _only(states: tuple[TrackerState, ...], wanted: str) -> TrackerState | None:
+_Named = tuple[Mapping[str, list[TrackerState]], ...]
+"""By id in any case, by exact name, and by name in any case."""
+
+
+def _named(states: tuple[TrackerState, ...]) -> _Named:
+    named: tuple[dict[str, list[TrackerState]], ...] = ({}, {}, {})
+    for state in states:
+        for by, name in zip(named, (state.id.casefold(), state.name, state.name.strip().casefold()), strict=True):
+            by.setdefault(name, []).append(state)
+    return named
+
+
+def _only(named: _Named, wanted: str) -> TrackerState | None:
     """The one state with this id, else with exactly this name, else with this name in any case."""
     folded = wanted.strip().casefold()
-    for same in (
-        [state for state in states if state.id.casefold() == folded],
-        [state for state in states if state.name == wanted],
-        [state for state in states if state.name.strip().casefold() == folded],
-    ):
-        if same:
+    for by, name in zip(named, (folded, wanted, folded), strict=True):
+        if same := by.get(name):
             return same[0] if len(same) == 1 else None
     return None
 
