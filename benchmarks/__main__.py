@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     cold_start,
+    ingress,
     machine,
     queue,
     reaction,
@@ -32,6 +33,7 @@ BENCHMARKS: Mapping[str, Callable[..., None]] = {
     "queue": queue.measure,
     "rest": rest.measure,
     "waiting": waiting.measure,
+    "ingress": ingress.measure,
 }
 
 
@@ -43,6 +45,8 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=50, metavar="N", help="repositories of whole-path (50)")
     parser.add_argument("--items", type=int, default=4, metavar="N", help="items of each of them (4)")
     parser.add_argument("--only", action="append", choices=WAYS, help="this way of transitions; may be repeated")
+    parser.add_argument("--events", type=int, default=ingress.EVENTS, metavar="N", help="events of ingress (10,000)")
+    parser.add_argument("--parts", nargs="+", default=[*ingress.PARTS], choices=ingress.PARTS, help="of ingress (all)")
     parser.add_argument("--profiles", type=Path, metavar="DIR", help="profiles of transitions and cold-start")
     chosen = parser.parse_args()
     if chosen.profiles is not None:
@@ -54,6 +58,7 @@ def main() -> None:
     before = machine.load()
     report = Report(chosen.name)
     more = {"whole-path": {"lanes": chosen.lanes, "items": chosen.items}, "transitions": {"only": chosen.only or ()}}
+    more["ingress"] = {"events": chosen.events, "parts": chosen.parts}
     BENCHMARKS[chosen.name](report, runs=chosen.runs, **more.get(chosen.name, {}))
     report.facts = machine.description() | {
         "load": f"{before[0]} before, {machine.load()[0]} after (1 minute averages, the benchmark's own included)",

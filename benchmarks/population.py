@@ -49,10 +49,10 @@ def passed(stage: Stage) -> Callable[[WorkItemStatus], bool]:
     return reached
 
 
-async def at_work(namespace: str, *, items: int, stage: Stage) -> Objects:
+async def at_work(namespace: str, *, items: int, stage: Stage, tickets: bool = False) -> Objects:
     """Items that nothing but the operator keeps from moving on: their stage's role has passed."""
-    spec = repository_spec(serial=False, tickets=False, person=False)
-    template = await Walk(spec, ticket=False).until(passed(stage))
+    spec = repository_spec(serial=False, tickets=tickets, person=False)
+    template = await Walk(spec, ticket=tickets).until(passed(stage))
     return await _objects(
         namespace, {naming.FIRST_NUMBER + index: (index % LANES_OF_A_RUN, template) for index in range(items)}, [spec]
     )

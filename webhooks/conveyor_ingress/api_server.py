@@ -20,7 +20,7 @@ MAX_CONNECTIONS = 16
 
 _PLURAL: dict[Kind, str] = {"WorkItem": "workitems", "Repository": "repositories"}
 # A write's reply is the whole object, which we do not want.
-_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MERGE_PATCH = "application/merge-patch+json"
 
 _View = TypeVar("_View", RepositoryView, ItemView)
@@ -76,7 +76,7 @@ class ApiServer:
     async def _call(
         self, method: str, path: str, *, body: dict[str, Any] | None = None, content_type: str = "application/json"
     ) -> tuple[int, bytes]:
-        headers = {"Accept": "application/json" if method == "GET" else _METADATA_ONLY, "Content-Type": content_type}
+        headers = {"Accept": "application/json" if method == "GET" else METADATA_ONLY, "Content-Type": content_type}
         try:
             if token := self._access.token():
                 headers["Authorization"] = f"Bearer {token}"
@@ -87,8 +87,7 @@ class ApiServer:
                 headers=headers,
                 allow_redirects=False,
             ) as reply:
-                if method != "GET" or reply.status != 200:
-                    return reply.status, b""
+                # Read to its end whatever it says: a connection with something left in it cannot be used again.
                 return reply.status, await reply.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise StoreUnavailable(f"{method}: {type(error).__name__}") from error

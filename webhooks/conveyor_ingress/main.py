@@ -17,6 +17,7 @@ from conveyor_ingress import answers, cluster_access, limits, logs, ops, setting
 from conveyor_ingress.api_server import ApiServer
 from conveyor_ingress.connections import Listener
 from conveyor_ingress.metrics import Metrics
+from conveyor_ingress.remembered import Remembered
 from conveyor_ingress.secrets import Secrets
 from conveyor_ingress.server import Receiver
 from conveyor_ingress.settings import Settings
@@ -53,6 +54,7 @@ async def serve(config: Settings, access: cluster_access.Access) -> None:
             max_body_bytes=config.ingress_max_body_bytes,
             namespaces=config.namespaces,
             held=limits.Held(),
+            remembered=Remembered(time.monotonic),
         )
         listener = Listener(
             receiver,

@@ -20,6 +20,7 @@ from conveyor_ingress.answers import Answer, Refusal, Why
 from conveyor_ingress.connections import response
 from conveyor_ingress.events import OTHER, Event, Malformed, Skipped, TicketEvent
 from conveyor_ingress.metrics import UNKNOWN_SOURCE, UNVERIFIED, Metrics
+from conveyor_ingress.remembered import Remembered, suffices_for
 from conveyor_ingress.resolve import CreateItem, Decision, Duplicate, Ignored, PatchHint, item_of, resolve
 from conveyor_ingress.secrets import Registration, Secrets, Unconfigured
 from conveyor_ingress.senders import Path, Sender
@@ -58,6 +59,7 @@ class Receiver:
     max_body_bytes: int
     namespaces: frozenset[str]
     held: limits.Held
+    remembered: Remembered
     monotonic: Callable[[], float] = time.monotonic
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -129,9 +131,17 @@ class Receiver:
         return answers.UNAVAILABLE
 
     async def _look(self, event: Event, namespace: str, name: str) -> Decision:
+        known, item, looked_for = self.remembered.repository(namespace, name), None, None
+        if known and (looked_for := item_of(event, known)):
+            item = await self.store.item(namespace, looked_for)
+            decision = resolve(event, known, item)
+            if suffices_for(decision):
+                return decision
         repository = await self.store.repository(namespace, name)
+        self.remembered.keep(namespace, name, repository)
         candidate = item_of(event, repository) if repository else None
-        item = await self.store.item(namespace, candidate) if candidate else None
+        if candidate != looked_for:
+            item = await self.store.item(namespace, candidate) if candidate else None
         return resolve(event, repository, item)
 
     async def _carry_out(self, decision: Decision, where: _Where) -> Answer | None:

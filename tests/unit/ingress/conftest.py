@@ -12,6 +12,7 @@ import pytest
 from conveyor_ingress import answers, limits
 from conveyor_ingress.connections import Listener
 from conveyor_ingress.metrics import Metrics
+from conveyor_ingress.remembered import Remembered
 from conveyor_ingress.secrets import Secrets
 from conveyor_ingress.server import Receiver
 from tests.unit.ingress import deliveries
@@ -117,6 +118,7 @@ def receiver(world: Ingress) -> Receiver:
         max_body_bytes=MAX_BODY_BYTES,
         namespaces=world.namespaces,
         held=limits.Held(),
+        remembered=Remembered(lambda: world.now),
     )
 
 

@@ -26,10 +26,12 @@ class Scripted:
     def __init__(self) -> None:
         self.status, self.body, self.headers = 200, "{}", dict[str, str]()
         self.hangs = False
+        self.connections = set[object]()
         self.asked: list[tuple[str, str, str, str]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         authorization = request.headers.get("Authorization", "")
+        self.connections.add(request.transport)
         self.asked.append((request.method, request.path, authorization, await request.text()))
         if self.hangs:
             await asyncio.Event().wait()
@@ -100,6 +102,16 @@ async def test_patch_carries_one_annotation_and_nothing_else(store: ApiServer, s
     ((method, path, _, body),) = scripted.asked
     assert (method, path) == ("PATCH", "/apis/conveyor.dev/v1alpha1/namespaces/team-a/workitems/shop-et-1")
     assert body == '{"metadata": {"annotations": {"hint.conveyor.dev/push": "main 0123"}}}'
+
+
+@pytest.mark.parametrize("status", [200, 404])
+async def test_connection_is_used_again_however_long_the_answer(
+    store: ApiServer, scripted: Scripted, status: int
+) -> None:
+    scripted.status, scripted.body = status, "x" * 500_000
+    for _ in range(3):
+        await store.put_hint("team-a", HINT)
+    assert len(scripted.connections) == 1
 
 
 @pytest.mark.parametrize("body", ["", "[]", "null", '{"metadata": {}}', "<html>"])

@@ -1,0 +1,239 @@
+"""`scripts/bench ingress`: how many deliveries the ingress stores, how soon it answers, and what it never loses.
+
+`steady`   events at 50/s to two replicas, one of which is killed now and then;
+`fastest`  new events and duplicates as fast as it goes, beside the API server's own rate;
+`flood`    2,000 unsigned requests/s, alone and beside signed ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import ingress_account, ingress_objects, ingress_raw, machine, raw, store
+from benchmarks.ingress_audit import Held, Verdict, held_now, judge, percentile, requests_so_far, watched
+from benchmarks.ingress_events import ITEMS, ON_ITEMS, STREAMS, Event
+from benchmarks.ingress_sender import Plan, Sent
+from benchmarks.ingress_world import Replica, replicas, send, sending
+from benchmarks.naming import lane
+from benchmarks.report import Report
+from tests.cluster.api import Kube
+from tests.cluster.control_plane import ControlPlane
+
+EVENTS = 10_000
+EVENTS_PER_SECOND = 50.0
+KILL_SECONDS = 12.0
+"""From one kill to the next; the replicas take turns."""
+FLOOD_PER_SECOND = 2_000.0
+FLOOD_SECONDS = 20.0
+SIGNED_PER_SECOND = 50.0
+WATCH_SECONDS = 2.0
+"""For the last events to come."""
+IN_FLIGHT = 16
+SERIALS = 20_000
+"""Those of a part of a run begin at a multiple of it."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    plane: ControlPlane
+    kubeconfig: Path
+    """The ingress's."""
+    run: int
+    events: int
+
+    @property
+    def ours(self) -> str:
+        return f"ours-{self.run}"
+
+    @property
+    def raw(self) -> str:
+        return f"raw-{self.run}"
+
+    def first(self, part: int) -> int:
+        """The first serial of a part of the run, so that what it sends was never sent before."""
+        return part * SERIALS
+
+    def requests(self) -> int:
+        """For our kinds, that the API server has answered so far."""
+        with Kube(self.plane.kubeconfig) as kube:
+            return requests_so_far(kube.raw("/metrics")).total()
+
+
+def measure(report: Report, *, runs: int, events: int, parts: Sequence[str]) -> None:
+    for name in parts:
+        if name not in PARTS:
+            raise ValueError(f"wanted parts of {', '.join(PARTS)}, found {name!r}")
+    namespaces = [f"{side}-{run}" for run in range(runs) for side in ("ours", "raw")]
+    population = [asyncio.run(ingress_objects.under_way(namespace)) for namespace in namespaces]
+    with store.control_plane("ingress", population) as plane:
+        kubeconfig = ingress_account.install(plane, namespaces, probe=lane(0))
+        for run in range(runs):
+            for name in parts:
+                store.say(f"run {run + 1} of {runs}: {name}, load {machine.load()[0]}")
+                PARTS[name](report, Scene(plane, kubeconfig, run, events))
+
+
+# --- events at a rate, and a replica that dies
+
+
+def _steady(report: Report, scene: Scene) -> None:
+    plan = Plan([], scene.ours, scene.events, "mixed", scene.first(0), EVENTS_PER_SECOND)
+    with replicas(scene.kubeconfig, scene.ours, f"steady-{scene.run}") as found:
+        plan = _to(plan, found)
+        sent, held, kills = asyncio.run(_while_killing(scene, plan, found))
+    verdict = judge(_events(plan), sent, held, namespace=scene.ours)
+    report.add("steady: events", len(sent.codes), "")
+    report.add("steady: replicas killed", kills, "")
+    _add_times(report, "steady", sent)
+    _add_verdict(report, "steady", verdict)
+    report.add("steady: connections that went to the other replica", sent.refused, "")
+
+
+async def _while_killing(scene: Scene, plan: Plan, found: Sequence[Replica]) -> tuple[Sent, Held, int]:
+    """Each replica is started again at once, as a kubelet does the first time."""
+    kills, turns = 0, itertools.cycle(found)
+    async with watched(scene.plane.kubeconfig, scene.ours) as held:
+        with sending(plan) as (one,):
+            while (sent := await asyncio.to_thread(one.result_within, KILL_SECONDS)) is None:
+                replica = next(turns)
+                await asyncio.to_thread(replica.server.kill)
+                await asyncio.to_thread(replica.server.start)
+                kills += 1
+        await asyncio.sleep(WATCH_SECONDS)
+    return sent, held, kills
+
+
+# --- as fast as it goes
+
+
+def _fastest(report: Report, scene: Scene) -> None:
+    """The raw writes are sent half before ours and half after."""
+    count = min(scene.events, len(ON_ITEMS) * ITEMS)
+    transitions = asyncio.run(ingress_objects.transitions())
+    half = len(transitions) // 2
+    raw_rates = [_raw(scene, transitions[:half])]
+    new = Plan([], scene.ours, count, "new", scene.first(1), in_flight=IN_FLIGHT)
+    again = Plan([], scene.ours, count, "again", scene.first(1), in_flight=IN_FLIGHT)
+    rates = {}
+    with replicas(scene.kubeconfig, scene.ours, f"fastest-{scene.run}") as found:
+        for name, plan in {"new events": new, "duplicates": again}.items():
+            rates[name] = _as_fast_as_it_goes(report, scene, name, _to(plan, found), found)
+        report.add("fastest: resident memory of a replica, highest", max(one.memory() for one in found), "MB")
+    raw_rates.append(_raw(scene, transitions[half:]))
+    hints = [*STREAMS["new"](scene.first(2), count)]
+    rate = sum(one.writes for one in raw_rates) / sum(one.seconds for one in raw_rates)
+    report.add("raw status writes", rate, "1/s")
+    report.add("raw status writes, first half to second", 100 * _rate(raw_rates[0]) / _rate(raw_rates[1]), "%")
+    report.add("raw hints", asyncio.run(ingress_raw.annotate(scene.kubeconfig, scene.ours, hints)), "1/s")
+    for name, ours in rates.items():
+        report.add(f"fastest: {name} to raw", 100 * ours / rate, "%")
+
+
+def _raw(scene: Scene, patches: raw.Patches) -> raw.RawRate:
+    servers = machine.servers(scene.plane.directory)
+    return asyncio.run(raw.replay(scene.plane.kubeconfig, scene.raw, patches, servers=servers))
+
+
+def _rate(one: raw.RawRate) -> float:
+    return one.writes / one.seconds
+
+
+def _as_fast_as_it_goes(report: Report, scene: Scene, name: str, plan: Plan, found: Sequence[Replica]) -> float:
+    """Deliveries per second."""
+    servers = machine.servers(scene.plane.directory)
+    calls, before, cpu = scene.requests(), _cpu(servers), _cpu_of(found)
+    sent = send(plan)
+    after, ingress_cpu = _cpu(servers), _cpu_of(found) - cpu
+    calls, rate = scene.requests() - calls, len(sent.codes) / sent.duration
+    report.add(f"fastest: {name}", rate, "1/s")
+    report.add(f"fastest: {name}, API requests of each", calls / plan.count, "")
+    report.add(f"fastest: {name}, ingress CPU of each", 1000 * ingress_cpu / plan.count, "ms")
+    for server, seconds in after.items():
+        report.add(f"fastest: {name}, {server} CPU of each", 1000 * (seconds - before[server]) / plan.count, "ms")
+    report.add(f"fastest: {name}, sender CPU of each", 1000 * sent.cpu / plan.count, "ms")
+    known = ingress_cpu + sent.cpu + sum(after.values()) - sum(before.values())
+    report.add(f"fastest: {name}, cores taken by others", (sent.busy - known) / sent.duration, "")
+    _add_times(report, f"fastest: {name}", sent)
+    held = held_now(scene.plane.kubeconfig, scene.ours)
+    _add_verdict(report, f"fastest: {name}", judge(_events(plan), sent, held, namespace=scene.ours))
+    return rate
+
+
+def _cpu(servers: Mapping[str, int]) -> dict[str, float]:
+    return {name: machine.cpu_seconds(pid) for name, pid in servers.items()}
+
+
+def _cpu_of(found: Sequence[Replica]) -> float:
+    return sum(replica.cpu_seconds() for replica in found)
+
+
+# --- strangers
+
+
+def _flood(report: Report, scene: Scene) -> None:
+    strangers = Plan([], scene.ours, int(FLOOD_SECONDS * FLOOD_PER_SECOND), rate=FLOOD_PER_SECOND, flood=True)
+    signed = Plan(
+        [], scene.ours, int(FLOOD_SECONDS * SIGNED_PER_SECOND), "mixed", scene.first(3), rate=SIGNED_PER_SECOND
+    )
+    with replicas(scene.kubeconfig, scene.ours, f"flood-{scene.run}") as found:
+        strangers, signed = _to(strangers, found), _to(signed, found)
+        calls, cpu = scene.requests(), _cpu_of(found)
+        alone = send(strangers)
+        report.add("flood: API requests, strangers alone", scene.requests() - calls, "")
+        report.add("flood: ingress CPU of an unsigned request", 1000 * (_cpu_of(found) - cpu) / strangers.count, "ms")
+        beside, sent, held = asyncio.run(_beside(scene, strangers, signed))
+        report.add("flood: resident memory of a replica, highest", max(one.memory() for one in found), "MB")
+    for flood in (alone, beside):
+        report.add("flood: unsigned requests", len(flood.codes) / flood.duration, "1/s")
+        report.add("flood: unsigned requests not answered 401", sum(code != 401 for code in flood.codes), "")
+    _add_times(report, "flood: signed", sent)
+    _add_verdict(report, "flood: signed", judge(_events(signed), sent, held, namespace=scene.ours))
+
+
+async def _beside(scene: Scene, strangers: Plan, signed: Plan) -> tuple[Sent, Sent, Held]:
+    async with watched(scene.plane.kubeconfig, scene.ours) as held:
+        with sending(strangers, signed) as (first, second):
+            beside, sent = [await asyncio.to_thread(one.result) for one in (first, second)]
+        await asyncio.sleep(WATCH_SECONDS)
+    return beside, sent, held
+
+
+# ---
+
+
+def _to(plan: Plan, found: Sequence[Replica]) -> Plan:
+    return Plan(**(vars(plan) | {"ports": [replica.port for replica in found]}))
+
+
+def _events(plan: Plan) -> list[Event]:
+    return [*STREAMS[plan.stream](plan.first, plan.count)]
+
+
+def _add_times(report: Report, name: str, sent: Sent) -> None:
+    times = [1000 * seconds for seconds, code in zip(sent.seconds, sent.codes, strict=True) if code]
+    for share in (50, 99):
+        report.add(f"{name}: answered, p{share}", percentile(times, share / 100), "ms")
+    report.add(f"{name}: answered, slowest", max(times), "ms")
+
+
+def _add_verdict(report: Report, name: str, verdict: Verdict) -> None:
+    counts = {
+        "accepted and stored": verdict.accepted,
+        "duplicates": verdict.duplicates,
+        "ignored": verdict.ignored,
+        "not answered, the replica died": verdict.not_answered,
+        "told unavailable": verdict.refused,
+        "wrong answers": len(verdict.wrong),
+        "acknowledged and lost": len(verdict.lost),
+    }
+    for what, count in counts.items():
+        report.add(f"{name}: {what}", count, "")
+    for wrong in (*verdict.wrong[:10], *(f"{place}: acknowledged and lost" for place in verdict.lost[:10])):
+        store.say(f"{name}: {wrong}")
+
+
+PARTS: Mapping[str, Callable[[Report, Scene], None]] = {"steady": _steady, "fastest": _fastest, "flood": _flood}
