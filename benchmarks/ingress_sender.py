@@ -22,6 +22,8 @@ from benchmarks.ingress_wire import Gone, Service
 ANSWER_SECONDS = 5.0
 """After which Gitea gives up."""
 TICK_SECONDS = 0.001
+MAX_OPEN = 128
+"""Deliveries under way at once; the next waits for its turn, and its time runs."""
 NOT_ANSWERED = 0
 
 
@@ -67,23 +69,28 @@ class Sent:
 class _Ready:
     request: bytes
     keep: bool
+    after: int | None = None
+    """The place of the delivery that this one repeats: nobody repeats what is still under way."""
 
 
 def _made_ready(plan: Plan) -> Sequence[_Ready]:
     if plan.flood:
         both = [_Ready(text, keep=True) for text in unsigned(plan.namespace)]
         return [both[number % 2] for number in range(plan.count)]
-    events = STREAMS[plan.stream](plan.first, plan.count)
-    found = (event.delivery(plan.namespace) for event in events)
-    return [_Ready(request(delivery), keep="/gitea/" in delivery.path) for delivery in found]
+    events = [*STREAMS[plan.stream](plan.first, plan.count)]
+    places = {event.serial: place for place, event in enumerate(events) if not event.again}
+    found = ((event.delivery(plan.namespace), places.get(event.serial) if event.again else None) for event in events)
+    return [_Ready(request(delivery), "/gitea/" in delivery.path, after) for delivery, after in found]
 
 
 class _Sender:
     def __init__(self, plan: Plan, ready: Sequence[_Ready]) -> None:
         self._plan, self._ready = plan, ready
         self._service = Service(plan.ports)
+        self._turns = asyncio.Semaphore(MAX_OPEN)
         count = len(ready)
         self.sent = Sent([NOT_ANSWERED] * count, [""] * count, [0.0] * count)
+        self._over = {one.after: asyncio.Event() for one in ready if one.after is not None}
 
     async def run(self) -> Sent:
         began, cpu, busy = time.monotonic(), time.process_time(), machine.busy_seconds()
@@ -122,13 +129,19 @@ class _Sender:
 
     async def _deliver(self, place: int, due: float) -> None:
         one = self._ready[place]
+        if one.after is not None:
+            await self._over[one.after].wait()
+            due = max(due, time.monotonic())
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with self._turns, asyncio.timeout(ANSWER_SECONDS):
                 code, body = await self._service.send(one.request, keep=one.keep)
         except (Gone, ConnectionError, TimeoutError) as error:
             name = type(error).__name__
             self.sent.failed[name] = self.sent.failed.get(name, 0) + 1
             return
+        finally:
+            if place in self._over:
+                self._over[place].set()
         self.sent.codes[place], self.sent.seconds[place] = code, time.monotonic() - due
         self.sent.words[place] = _word(body)
 
