@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import ingress_account, ingress_objects, ingress_raw, machine, raw, store
+from benchmarks import ingress_account, ingress_objects, ingress_raw, ingress_strangers, machine, raw, store
 from benchmarks.ingress_audit import Held, Verdict, held_now, judge, percentile, requests_so_far, watched
 from benchmarks.ingress_events import ITEMS, ON_ITEMS, STREAMS, Event
 from benchmarks.ingress_sender import Plan, Sent
-from benchmarks.ingress_world import Replica, replicas, send, sending
+from benchmarks.ingress_world import Replica, at_work, outcome, replicas, signed, strangers
 from benchmarks.naming import lane
 from benchmarks.report import Report
 from tests.cluster.api import Kube
@@ -97,7 +97,7 @@ async def _while_killing(scene: Scene, plan: Plan, found: Sequence[Replica]) -> 
     """Each replica is started again at once, as a kubelet does the first time."""
     kills, turns = 0, itertools.cycle(found)
     async with watched(scene.plane.kubeconfig, scene.ours) as held:
-        with sending(plan) as (one,):
+        with at_work(one := signed(plan)):
             while (sent := await asyncio.to_thread(one.result_within, KILL_SECONDS)) is None:
                 replica = next(turns)
                 await asyncio.to_thread(replica.server.kill)
@@ -127,6 +127,8 @@ def _fastest(report: Report, scene: Scene) -> None:
     hints = [*STREAMS["new"](scene.first(2), count)]
     rate = sum(one.writes for one in raw_rates) / sum(one.seconds for one in raw_rates)
     report.add("raw status writes", rate, "1/s")
+    api_server = sum(one.servers_cpu["kube-apiserver"] for one in raw_rates) / len(transitions)
+    report.add("raw status writes, API server CPU of each", 1000 * api_server, "ms")
     report.add("raw status writes, first half to second", 100 * _rate(raw_rates[0]) / _rate(raw_rates[1]), "%")
     report.add("raw hints", asyncio.run(ingress_raw.annotate(scene.kubeconfig, scene.ours, hints)), "1/s")
     for name, ours in rates.items():
@@ -146,7 +148,7 @@ def _as_fast_as_it_goes(report: Report, scene: Scene, name: str, plan: Plan, fou
     """Deliveries per second."""
     servers = machine.servers(scene.plane.directory)
     calls, before, cpu = scene.requests(), _cpu(servers), _cpu_of(found)
-    sent = send(plan)
+    sent = outcome(signed(plan))
     after, ingress_cpu = _cpu(servers), _cpu_of(found) - cpu
     calls, rate = scene.requests() - calls, len(sent.codes) / sent.duration
     report.add(f"fastest: {name}", rate, "1/s")
@@ -175,29 +177,32 @@ def _cpu_of(found: Sequence[Replica]) -> float:
 
 
 def _flood(report: Report, scene: Scene) -> None:
-    strangers = Plan([], scene.ours, int(FLOOD_SECONDS * FLOOD_PER_SECOND), rate=FLOOD_PER_SECOND, flood=True)
-    signed = Plan(
-        [], scene.ours, int(FLOOD_SECONDS * SIGNED_PER_SECOND), "mixed", scene.first(3), rate=SIGNED_PER_SECOND
-    )
     with replicas(scene.kubeconfig, scene.ours, f"flood-{scene.run}") as found:
-        strangers, signed = _to(strangers, found), _to(signed, found)
+        ports = [replica.port for replica in found]
+        unsigned = ingress_strangers.Plan(ports, scene.ours, int(FLOOD_SECONDS * FLOOD_PER_SECOND), FLOOD_PER_SECOND)
+        count = int(FLOOD_SECONDS * SIGNED_PER_SECOND)
+        plan = Plan(ports, scene.ours, count, "mixed", scene.first(3), SIGNED_PER_SECOND)
         calls, cpu = scene.requests(), _cpu_of(found)
-        alone = send(strangers)
+        alone = outcome(strangers(unsigned))
+        cpu = _cpu_of(found) - cpu
         report.add("flood: API requests, strangers alone", scene.requests() - calls, "")
-        report.add("flood: ingress CPU of an unsigned request", 1000 * (_cpu_of(found) - cpu) / strangers.count, "ms")
-        beside, sent, held = asyncio.run(_beside(scene, strangers, signed))
+        beside, sent, held = asyncio.run(_beside(scene, unsigned, plan))
         report.add("flood: resident memory of a replica, highest", max(one.memory() for one in found), "MB")
-    for flood in (alone, beside):
-        report.add("flood: unsigned requests", len(flood.codes) / flood.duration, "1/s")
-        report.add("flood: unsigned requests not answered 401", sum(code != 401 for code in flood.codes), "")
+    report.add("flood: ingress CPU of an unsigned request", 1000 * cpu / unsigned.count, "ms")
+    report.add("flood: strangers' CPU of an unsigned request", 1000 * alone.cpu / unsigned.count, "ms")
+    for name, flood in {"alone": alone, "beside signed ones": beside}.items():
+        report.add(f"flood: unsigned requests, {name}", sum(flood.codes.values()) / flood.duration, "1/s")
+        report.add(f"flood: not answered 401, {name}", unsigned.count - flood.codes.get("401", 0), "")
     _add_times(report, "flood: signed", sent)
-    _add_verdict(report, "flood: signed", judge(_events(signed), sent, held, namespace=scene.ours))
+    _add_verdict(report, "flood: signed", judge(_events(plan), sent, held, namespace=scene.ours))
 
 
-async def _beside(scene: Scene, strangers: Plan, signed: Plan) -> tuple[Sent, Sent, Held]:
+async def _beside(
+    scene: Scene, unsigned: ingress_strangers.Plan, plan: Plan
+) -> tuple[ingress_strangers.Found, Sent, Held]:
     async with watched(scene.plane.kubeconfig, scene.ours) as held:
-        with sending(strangers, signed) as (first, second):
-            beside, sent = [await asyncio.to_thread(one.result) for one in (first, second)]
+        with at_work(first := strangers(unsigned), second := signed(plan)):
+            beside, sent = await asyncio.to_thread(first.result), await asyncio.to_thread(second.result)
         await asyncio.sleep(WATCH_SECONDS)
     return beside, sent, held
 

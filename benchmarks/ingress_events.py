@@ -19,8 +19,8 @@ from tests.unit.ingress.deliveries import Delivery
 ITEMS, LANES = 1000, 100
 NEW_TICKETS = 500_000
 """Numbers of tickets that have no item yet begin here."""
-REPEATED = (61, 62, 64)
-"""A repeated delivery is that of so many events ago, in turn: well over a second at 50/s."""
+REPEATED = (62, 64, 65)
+"""A repeated delivery is that of so many events ago, in turn: well over a second at 50/s, and of an item."""
 GITEA_SECRET, PLANE_SECRET = "gitea-secret-of-the-benchmark", "plane-secret-of-the-benchmark"
 
 Fields = Mapping[str, str]

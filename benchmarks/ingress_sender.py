@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from benchmarks import machine
-from benchmarks.ingress_events import STREAMS, request, unsigned
+from benchmarks.ingress_events import STREAMS, request
 from benchmarks.ingress_wire import Gone, Service
 
 ANSWER_SECONDS = 5.0
@@ -29,10 +29,7 @@ NOT_ANSWERED = 0
 
 @dataclass(frozen=True)
 class Plan:
-    """Deliveries of a stream at a rate, or `in_flight` at once as fast as it goes where the rate is 0.
-
-    With `flood` they are not of a stream but strangers' requests, `count` of them.
-    """
+    """Deliveries of a stream at a rate, or `in_flight` at once as fast as it goes where the rate is 0."""
 
     ports: list[int]
     namespace: str
@@ -41,7 +38,6 @@ class Plan:
     first: int = 0
     rate: float = 0.0
     in_flight: int = 8
-    flood: bool = False
 
 
 @dataclass
@@ -74,9 +70,6 @@ class _Ready:
 
 
 def _made_ready(plan: Plan) -> Sequence[_Ready]:
-    if plan.flood:
-        both = [_Ready(text, keep=True) for text in unsigned(plan.namespace)]
-        return [both[number % 2] for number in range(plan.count)]
     events = [*STREAMS[plan.stream](plan.first, plan.count)]
     places = {event.serial: place for place, event in enumerate(events) if not event.again}
     found = ((event.delivery(plan.namespace), places.get(event.serial) if event.again else None) for event in events)

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
-from benchmarks import machine
+from benchmarks import ingress_strangers, machine
 from benchmarks.ingress_events import GITEA_SECRET, LANES, PLANE_SECRET
 from benchmarks.ingress_sender import Plan, Sent
 from benchmarks.naming import lane
@@ -97,12 +97,17 @@ def _secrets(namespace: str) -> Mapping[str, bytes]:
     return {name: json.dumps(content).encode() for name, content in found.items()}
 
 
-class Sending:
-    """A sender at work. `result` waits for its end."""
+T = TypeVar("T")
 
-    def __init__(self, plan: Plan) -> None:
+
+class Sending(Generic[T]):
+    """A sender at work: one of the modules here that are processes of their own, with its plan."""
+
+    def __init__(self, module: str, plan: object, read: Callable[..., T]) -> None:
+        """`read` makes what it found of the fields of its result."""
+        self._read = read
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.ingress_sender", json.dumps(asdict(plan))],
+            [sys.executable, "-m", f"benchmarks.{module}", json.dumps(vars(plan))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -120,13 +125,13 @@ class Sending:
         self._process.stdin.write(b"begin\n")
         self._process.stdin.flush()
 
-    def result(self) -> Sent:
+    def result(self) -> T:
         found = self.result_within(SENDER_SECONDS)
         if found is None:
             raise SenderFailedError(f"the sender is still at work after {SENDER_SECONDS:.0f} s")
         return found
 
-    def result_within(self, seconds: float) -> Sent | None:
+    def result_within(self, seconds: float) -> T | None:
         """None where it is still at work then."""
         try:
             output, _ = self._process.communicate(timeout=seconds)
@@ -134,7 +139,7 @@ class Sending:
             return None
         if self._process.returncode != 0:
             raise SenderFailedError(f"the sender ended with {self._process.returncode}")
-        return Sent(**json.loads(output))
+        return self._read(**json.loads(output))
 
     def end(self) -> None:
         if self._process.poll() is None:
@@ -143,22 +148,28 @@ class Sending:
             release_group(self._process.pid)
 
 
+def signed(plan: Plan) -> Sending[Sent]:
+    return Sending("ingress_sender", plan, Sent)
+
+
+def strangers(plan: ingress_strangers.Plan) -> Sending[ingress_strangers.Found]:
+    return Sending("ingress_strangers", plan, ingress_strangers.Found)
+
+
 @contextlib.contextmanager
-def sending(*plans: Plan) -> Iterator[list[Sending]]:
+def at_work(*senders: Sending[Any]) -> Iterator[None]:
     """All have begun at once; none outlives the block."""
     with contextlib.ExitStack() as stack:
-        found = []
-        for plan in plans:
-            found.append(Sending(plan))
-            stack.callback(found[-1].end)
-        for one in found:
+        for one in senders:
+            stack.callback(one.end)
+        for one in senders:
             one.wait_ready()
-        for one in found:
+        for one in senders:
             one.begin()
-        yield found
+        yield
 
 
-def send(plan: Plan) -> Sent:
-    """Wait for its end."""
-    with sending(plan) as (one,):
-        return one.result()
+def outcome(sender: Sending[T]) -> T:
+    """Begin, and wait for its end."""
+    with at_work(sender):
+        return sender.result()
