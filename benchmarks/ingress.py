@@ -28,8 +28,8 @@ EVENTS_PER_SECOND = 50.0
 KILL_SECONDS = 12.0
 """From one kill to the next; the replicas take turns."""
 FLOOD_PER_SECOND = 2_000.0
-FLOOD_SECONDS = 20.0
-SIGNED_PER_SECOND = 50.0
+FLOOD_SECONDS = 30.0
+SIGNED_PER_SECOND = 20.0
 WATCH_SECONDS = 2.0
 """For the last events to come."""
 IN_FLIGHT = 16

@@ -17,6 +17,8 @@ from conveyor_ingress.views import ItemView, RepositoryView, hint_key, read_item
 CALL_SECONDS = 3.0
 CONNECT_SECONDS = 1.5
 MAX_CONNECTIONS = 16
+KEPT_SECONDS = 60.0
+"""An idle connection is kept so long: a new one costs more than a call. The API server itself closes them after 90 s."""
 
 _PLURAL: dict[Kind, str] = {"WorkItem": "workitems", "Repository": "repositories"}
 # A write's reply is the whole object, which we do not want.
@@ -35,7 +37,7 @@ class ApiServer:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=self._access.tls),
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=self._access.tls, keepalive_timeout=KEPT_SECONDS),
             timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
