@@ -25,7 +25,7 @@ from tests.cluster.control_plane import ControlPlane
 
 EVENTS = 10_000
 EVENTS_PER_SECOND = 50.0
-KILL_SECONDS = 12.0
+KILL_SECONDS = 30.0
 """From one kill to the next; the replicas take turns."""
 FLOOD_PER_SECOND = 2_000.0
 FLOOD_SECONDS = 30.0

@@ -18,7 +18,7 @@ CALL_SECONDS = 3.0
 CONNECT_SECONDS = 1.5
 MAX_CONNECTIONS = 16
 KEPT_SECONDS = 60.0
-"""An idle connection is kept so long: a new one costs more than a call. The API server itself closes them after 90 s."""
+"""An idle connection is kept so long: a new one costs more than a call. The API server closes its own after 90."""
 
 _PLURAL: dict[Kind, str] = {"WorkItem": "workitems", "Repository": "repositories"}
 # A write's reply is the whole object, which we do not want.
