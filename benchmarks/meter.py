@@ -64,6 +64,8 @@ class Meter:
     """The longest time, in seconds, for which the event loop was not served."""
     late: list[float] = field(default_factory=list)
     """By how many seconds its timers came late, from the first status write on."""
+    collection: float = 0.0
+    """The longest garbage collection since then, in seconds."""
     marks: dict[str, Marks] = field(default_factory=dict)
     """By the item's name."""
     begin: Moment | None = None
@@ -72,6 +74,7 @@ class Meter:
     """When the first item's first pass was over; monotonic."""
     end: Moment | None = None
     _decided: set[Key] = field(default_factory=set)
+    _collecting: float = 0.0
 
     def now(self) -> Moment:
         servers = {name: machine.cpu_seconds(pid) for name, pid in self.servers.items()}
@@ -110,6 +113,14 @@ class Meter:
         self.stall = max(self.stall, seconds)
         if self.begin is not None:
             self.late.append(seconds)
+
+    def collecting(self, phase: str, _: object) -> None:
+        """For `gc.callbacks`."""
+        now = time.monotonic()
+        if phase == "start":
+            self._collecting = now
+        elif self.begin is not None and self.end is None:
+            self.collection = max(self.collection, now - self._collecting)
 
     def marks_of(self, name: str) -> Marks:
         return self.marks.setdefault(name, Marks())

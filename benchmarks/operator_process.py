@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import cProfile
 import functools
+import gc
 import json
 import os
 import sys
@@ -92,6 +93,7 @@ async def measure(plan: Plan) -> dict[str, Any]:
     done, stop = asyncio.Event(), asyncio.Event()
     meter = Meter(plan.servers, done.set, transitions_expected=plan.transitions, decisions_expected=plan.decisions)
     start = Start(population.KEPT_BACK[plan.kept_back])
+    gc.callbacks.append(meter.collecting)
     settings = load(os.environ)
     if settings.kubeconfig is None:
         raise ValueError("CONVEYOR_KUBECONFIG has to name the cluster")
@@ -146,6 +148,7 @@ def _result(plan: Plan, meter: Meter, memory: tuple[float, float]) -> dict[str, 
         "writes": meter.writes,
         "stall": meter.stall,
         "late": meter.late,
+        "collection": meter.collection,
         "marks": {name: asdict(marks) for name, marks in meter.marks.items() if marks.stored} if plan.at_rest else {},
         "memory": {"then": memory[0], "settled": settled, "highest": highest},
     }

@@ -71,6 +71,8 @@ class Reaction:
     """Until a watch has told of the transition."""
     with_change: float
     """The same from when the change was sent."""
+    change: float
+    """From then until it was stored."""
     seen: float
     """Until the operator's watch has told it of the change; long before it where that came later than the poll."""
     queued: float
@@ -85,6 +87,7 @@ class Reaction:
         return cls(
             whole=change.moved - change.stored,
             with_change=change.moved - change.sent,
+            change=change.stored - change.sent,
             seen=marks["seen"] - change.stored,
             queued=marks["began"] - marks["seen"],
             decided=marks["sent"] - marks["began"],
@@ -95,12 +98,14 @@ class Reaction:
 PARTS = {
     "change stored to transition stored": "whole",
     "change sent to transition stored": "with_change",
+    "change sent to stored": "change",
     "change stored to seen by the operator": "seen",
     "seen to its pass": "queued",
     "pass to its write": "decided",
     "write to its answer": "written",
 }
-WHOLE = frozenset({"whole", "with_change"})
+WHOLE = frozenset({"whole", "with_change", "change"})
+"""What is known of every change, also of one that the poll has found."""
 
 
 def _add(report: Report, changes: Sequence[Change], ours: Mapping[str, Any]) -> None:
@@ -114,6 +119,7 @@ def _add(report: Report, changes: Sequence[Change], ours: Mapping[str, Any]) -> 
     for share in (50, 99, 100):
         late = [1000 * seconds for seconds in ours["late"]]
         report.add(f"loop lag, {f'p{share}' if share < 100 else 'highest'}", percentile(late, share), "ms")
+    report.add("longest garbage collection, operator", 1000 * ours["collection"], "ms")
     begin, end = ours["begin"], ours["end"]
     seconds, cpu, busy = (end[name] - begin[name] for name in ("time", "cpu", "busy"))
     report.add("changes", len(changes) / (changes[-1].sent - changes[0].sent), "1/s")

@@ -63,6 +63,7 @@ def _add(report: Report, series: str, ours: dict[str, Any], theirs: raw.RawRate)
         ("patch", theirs.patch_bytes, "bytes"),
         ("object", theirs.object_bytes, "bytes"),
         ("longest loop stall", 1000 * max(ours["late"]), "ms"),
+        ("longest garbage collection", 1000 * ours["collection"], "ms"),
         ("cores taken by others, ours", others, ""),
         ("cores taken by others, raw", others_raw, ""),
     )

@@ -57,3 +57,19 @@ def test_timers_that_come_late_are_put_down_from_the_first_write_to_the_end() ->
     meter.lagged(1.0)
 
     assert (meter.stall, meter.late) == (0.5, [0.25])
+
+
+def test_the_longest_collection_from_the_first_write_to_the_end_is_kept() -> None:
+    meter = Meter({}, Ended(), transitions_expected=1)
+
+    meter.collecting("stop", {})
+    before = meter.collection
+    meter.about_to_write()
+    for phase in ("start", "stop"):
+        meter.collecting(phase, {})
+    during = meter.collection
+    meter.wrote(Key("shop", "shop-100000"), {"stage": "review"})
+    meter.collecting("stop", {})
+
+    assert before == 0.0
+    assert 0.0 < during == meter.collection

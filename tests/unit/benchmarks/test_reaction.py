@@ -49,4 +49,4 @@ def test_the_parts_of_a_reaction_follow_each_other() -> None:
 
     found = Reaction.of(Change("shop-100000", sent=0.75, stored=1.0, moved=5.0), marks)
 
-    assert found == Reaction(whole=4.0, with_change=4.25, seen=0.5, queued=0.25, decided=1.0, written=2.0)
+    assert found == Reaction(whole=4.0, with_change=4.25, change=0.25, seen=0.5, queued=0.25, decided=1.0, written=2.0)
