@@ -142,7 +142,10 @@ def _add(report: Report, found: Measured) -> None:
 
 
 def _add_shares(report: Report, found: Measured) -> None:
-    for group, share in sorted(shares(found.calls, found.works, found.costs).items()):
+    ours = shares(found.calls, found.works, found.costs)
+    others = found.cpu["kube-apiserver"] - sum(share.cpu for share in ours.values())
+    report.add("all other clients: API server CPU", 1000 * others / found.items, "ms")
+    for group, share in sorted(ours.items()):
         for system in ("api", "forge", "tracker"):
             if count := share.calls[system]:
                 report.add(f"{group}: {system} calls", count / found.items, "")
