@@ -51,6 +51,7 @@ def environment(plane: ControlPlane, namespace: str, *, events: bool, address: s
         "CONVEYOR_NAMESPACES": namespace,
         "CONVEYOR_EVENTS_ENABLED": str(events).lower(),
         "CONVEYOR_MAX_CONCURRENT_RUNS": "10000",
+        "CONVEYOR_RETENTION_DAYS": "3650",  # what is in the store ended long ago
         "CONVEYOR_HTTP_ADDRESS": address,
         "CONVEYOR_AGENT_TOOLS_IMAGE": "registry.example/conveyor:bench",
     }
