@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=WAYS, help="this way of transitions; may be repeated")
     parser.add_argument("--events", type=int, default=ingress.EVENTS, metavar="N", help="events of ingress (10,000)")
     parser.add_argument("--parts", nargs="+", default=[*ingress.PARTS], choices=ingress.PARTS, help="of ingress (all)")
-    parser.add_argument("--profiles", type=Path, metavar="DIR", help="profiles of transitions and cold-start")
+    parser.add_argument("--profiles", type=Path, metavar="DIR", help="profiles, of those that take them")
     chosen = parser.parse_args()
     if chosen.profiles is not None:
         chosen.profiles.mkdir(parents=True, exist_ok=True)

@@ -75,6 +75,8 @@ def _add(report: Report, name: str, window: tuple[State, State]) -> None:
     late = [1000 * seconds for seconds in end.late]
     for what, value in (("p50", percentile(late, 50)), ("p99", percentile(late, 99)), ("max", max(late, default=0))):
         report.add(f"{name}: loop lag {what}", value, "ms")
+    report.add(f"{name}: whole garbage collections", len(end.collections), "")
+    report.add(f"{name}: time in them", 1000 * sum(end.collections), "ms")
     for actor in ("item", "repository", "indication", "poll"):
         report.add(f"{name}: passes, {actor}", end.passes_of(actor), "")
     for (system, method, route), count in sorted(end.calls.items()):

@@ -24,8 +24,6 @@ STOP_SECONDS = 90.0
 INDICATION = "indication"
 CLOCK = frozenset({"leases/conveyor-operator", "leases/conveyor-operator-heartbeat"})
 """What is written by the clock, whatever there is to do: the leader's Lease and the heartbeat."""
-KEPT = {"CONVEYOR_RETENTION_DAYS": "3650"}
-"""Items of a benchmark ended at a fixed time, so long ago that they would be deleted one after the other."""
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Calls = Counter[tuple[str, str, str]]
@@ -48,6 +46,8 @@ class State:
     """By actor and name."""
     late: Sequence[float]
     """By how many seconds the event loop woke late, each time it was looked at."""
+    collections: Sequence[float]
+    """Seconds that each whole garbage collection took."""
 
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> State:
@@ -125,7 +125,7 @@ def standing(plane: ControlPlane, namespace: str, *, items: int, **plan: Any) ->
     with log.open("ab") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.standing_process", *words],
-            env=environment(plane, namespace, events=True, address=address) | KEPT,
+            env=environment(plane, namespace, events=True, address=address),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import cProfile
 import functools
+import gc
 import json
 import os
 import sys
@@ -44,6 +45,9 @@ from conveyor.engine import repositories
 from conveyor.engine.lag import watch_lag
 from conveyor.engine.repositories import RepositoryReconciler
 from conveyor.engine.resync import Resync
+
+WHOLE = 2
+"""The oldest generation: a collection of it looks at everything."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,20 @@ class Standing:
     meter: Meter
     ledger: Ledger = field(default_factory=Ledger)
     late: list[float] = field(default_factory=list)
+    collections: list[float] = field(default_factory=list)
+    """Seconds that each whole garbage collection took, the last of which may go on."""
     resync: asyncio.Event = field(default_factory=asyncio.Event)
     running: operator.Operator | None = None
     profile: tuple[str, cProfile.Profile] | None = None
+
+    def collected(self, phase: str, about: dict[str, int]) -> None:
+        """As `gc.callbacks` has it."""
+        if about["generation"] < WHOLE:
+            return
+        if phase == "start":
+            self.collections.append(-time.monotonic())
+        elif self.collections:
+            self.collections[-1] += time.monotonic()
 
     def answer(self, word: str, argument: str) -> dict[str, Any]:
         match word:
@@ -122,9 +137,17 @@ class Standing:
             "calls": [[*names, count] for names, count in sorted(calls.items())],
             "passes": [[*names, count] for names, count in sorted(self.ledger.passes_of.items())],
             "late": self.late.copy(),
+            "collections": self.collections.copy(),
         }
         self.meter.writes = 0
-        for told in (self.ledger.calls, self.ledger.passes_of, self.ledger.works, self.late, self.meter.patches):
+        for told in (
+            self.ledger.calls,
+            self.ledger.passes_of,
+            self.ledger.works,
+            self.late,
+            self.collections,
+            self.meter.patches,
+        ):
             told.clear()
         return state
 
@@ -161,6 +184,7 @@ async def stand(plan: Plan, servers: dict[str, int]) -> None:
     if settings.kubeconfig is None:
         raise ValueError("CONVEYOR_KUBECONFIG has to name the cluster")
     standing = Standing(plan, Meter(servers, lambda: None, decisions_expected=plan.items))
+    gc.callbacks.append(standing.collected)
     with standing.parts(_outside(plan)):
         standing.running = operator.Operator(settings, await from_kubeconfig(settings.kubeconfig))
         running = asyncio.create_task(standing.running.run(stop))

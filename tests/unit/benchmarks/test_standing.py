@@ -22,6 +22,7 @@ def state(*, cpu: float = 0.0, calls: list[list[Any]] | None = None, passes: lis
             "calls": calls or [],
             "passes": passes or [],
             "late": [],
+            "collections": [],
         }
     )
 
