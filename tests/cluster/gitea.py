@@ -97,6 +97,7 @@ class Gitea:
         self.url = f"http://127.0.0.1:{self._port}"
         self._admin: User | None = None
         self._server: Server | None = None
+        self._command: Sequence[str] = ()
         self._http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=30)
 
     @property
@@ -129,6 +130,10 @@ class Gitea:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def flush(self) -> None:
+        """Return when its queues are empty: what is left in them it goes on with after the next start."""
+        self._run(self._command, "manager", "flush-queues", "--timeout", "60s")
 
     def bare(self, repository: Repository) -> Path:
         """Where Gitea itself keeps a repository, for what no request can do."""
@@ -243,7 +248,7 @@ class Gitea:
         configuration = self._directory / "app.ini"
         configuration.touch(mode=0o600)
         configuration.write_text(self._configuration())
-        command = [str(program), "--work-path", str(self._directory), "--config", str(configuration)]
+        command = self._command = [str(program), "--work-path", str(self._directory), "--config", str(configuration)]
         self._run(command, "migrate")
         self._admin = self._create_admin(command)
         return Server(
