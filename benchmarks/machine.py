@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.cluster.binaries import KUBERNETES_VERSION
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PACKAGES = ("kopf", "kubernetes", "aiohttp", "pydantic")
+PACKAGES = ("kubernetes", "aiohttp", "pydantic")
 
 
 def description() -> dict[str, str]:

@@ -27,7 +27,7 @@ from benchmarks.outside import InventedForge, InventedTracker, Outside
 from benchmarks.start import Start, at_rest
 from conveyor.api.repository import Forge as ForgeSpec
 from conveyor.api.repository import Tracker as TrackerSpec
-from conveyor.app import logs, operator
+from conveyor.app import garbage, logs, operator
 from conveyor.app.settings import load
 from conveyor.cluster.connection import Connection, from_kubeconfig
 from conveyor.engine.hub import Hub
@@ -109,8 +109,7 @@ async def measure(plan: Plan) -> dict[str, Any]:
         for task in (lag, finished):
             task.cancel()
         stop.set()
-        with contextlib.suppress(asyncio.CancelledError):  # kopf may cancel, at its end, tasks that are not its own
-            await asyncio.wait({running}, timeout=STOP_SECONDS)
+        await asyncio.wait({running}, timeout=STOP_SECONDS)
     if not in_time:
         for task in (running, finished):
             if not task.cancelled():
@@ -172,6 +171,7 @@ def profiled(name: str) -> Iterator[None]:
 def main() -> None:
     """Argument: the plan as JSON."""
     logs.configure()
+    garbage.configure()
     plan = Plan(**json.loads(sys.argv[1]))
     with profiled(plan.namespace):
         result = asyncio.run(measure(plan))

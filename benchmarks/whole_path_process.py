@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks.calls import Ledger, listening
-from conveyor.app import logs
+from conveyor.app import garbage, logs
 from conveyor.app.operator import Operator
 from conveyor.app.settings import load
 from conveyor.cluster.connection import from_kubeconfig
@@ -30,14 +30,11 @@ async def measure() -> str:
         raise ValueError("CONVEYOR_KUBECONFIG has to name the cluster")
     ledger, late = Ledger(), list[tuple[float, float]]()
 
-    def listen_to_signals() -> None:
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-
-    listen_to_signals()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     lag = asyncio.create_task(watch_lag(lambda seconds: late.append((time.monotonic(), seconds)), interval=LAG_SECONDS))
     with listening(ledger):
         operator = Operator(settings, await from_kubeconfig(settings.kubeconfig))
-        await operator.run(stop, listen_to_signals=listen_to_signals)
+        await operator.run(stop)
     lag.cancel()
     calls = [dataclasses.asdict(call) for call in ledger.calls]
     return json.dumps({"calls": calls, "passes": ledger.passes, "works": ledger.works, "lag": late})
@@ -45,4 +42,5 @@ async def measure() -> str:
 
 if __name__ == "__main__":
     logs.configure()
+    garbage.configure()
     Path(sys.argv[1]).write_text(asyncio.run(measure()))

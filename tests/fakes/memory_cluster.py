@@ -6,7 +6,7 @@ tests/integration/test_cluster_client_agreement.py.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
 
 from conveyor.api.annotations import LABEL_WORKITEM, RESULT_FINALIZER
@@ -100,9 +100,9 @@ class MemoryCluster(Cluster):
         await self._read("get", f"{kind} {key}")
         return json_copy(self.store.objects.get((kind, key)))
 
-    async def list_all(self, kind: Kind) -> list[JSONObject]:
-        await self._read("list_all")
-        return [self.store.object(kind, key) for key in self.store.keys(kind)]
+    async def pages(self, kind: Kind) -> AsyncIterator[list[JSONObject]]:
+        await self._read("pages")
+        yield [self.store.object(kind, key) for key in self.store.keys(kind)]
 
     async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
         def write() -> Written:

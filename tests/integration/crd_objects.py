@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from conveyor.cluster.protocol import Cluster, JSONObject, Kind
 from tests.cluster.api import ApiError, Kube
 from tests.cluster.fixtures import unique_name
 
@@ -102,3 +103,7 @@ def _text(error: ApiError) -> str:
     if (error.code, error.reason) not in ((422, "Invalid"), (400, "BadRequest")):
         raise error
     return str(error)
+
+
+async def listed(cluster: Cluster, kind: Kind) -> list[JSONObject]:
+    return [obj async for page in cluster.pages(kind) for obj in page]

@@ -122,7 +122,7 @@ class Carrier:
 
         around = Around(
             cluster=self.cluster,
-            connections=MemoryConnections(self.forge, MemoryTracker()),
+            connections=MemoryConnections(self.forge, MemoryTracker(), self.cluster),
             probes=MemoryProbes(ManualClock()),
             told=Told(),
             judge=alive,

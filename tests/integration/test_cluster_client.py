@@ -14,7 +14,7 @@ from conveyor.cluster.connection import Connection, from_kubeconfig, in_cluster
 from conveyor.cluster.protocol import HEARTBEAT_ANNOTATION, JSONObject, Key, Kind, Rejected, Won
 from conveyor.web.errors import BadCredentials, NotFound, Refused
 from tests.cluster.api import Kube
-from tests.integration.crd_objects import HAND_MADE
+from tests.integration.crd_objects import HAND_MADE, listed
 
 AT, LATER = "2026-11-21T06:30:00.000000Z", "2026-11-21T06:31:00.250000Z"
 
@@ -43,9 +43,9 @@ async def test_listing_has_the_objects_of_all_pages(cluster: KubernetesCluster, 
     names = [f"item-{number}" for number in range(5)]
     for name in names:
         await cluster.create(Kind.WORKITEM, item(namespace, name))
-    listed = await cluster.list_all(Kind.WORKITEM)
-    assert sorted(obj["metadata"]["name"] for obj in listed) == names
-    assert not any("managedFields" in obj["metadata"] for obj in listed)
+    found = await listed(cluster, Kind.WORKITEM)
+    assert sorted(obj["metadata"]["name"] for obj in found) == names
+    assert not any("managedFields" in obj["metadata"] for obj in found)
 
 
 @pytest.mark.usefixtures("crds")
@@ -53,8 +53,8 @@ async def test_listing_without_namespaces_covers_all(
     connection: Connection, cluster: KubernetesCluster, namespace: str
 ) -> None:
     await cluster.create(Kind.WORKITEM, item(namespace, "one"))
-    listed = await KubernetesCluster(connection).list_all(Kind.WORKITEM)
-    assert (namespace, "one") in [(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in listed]
+    found = await listed(KubernetesCluster(connection), Kind.WORKITEM)
+    assert (namespace, "one") in [(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in found]
 
 
 @pytest.mark.usefixtures("crds")

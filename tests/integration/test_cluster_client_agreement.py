@@ -23,7 +23,7 @@ from conveyor.cluster.connection import Connection, from_kubeconfig
 from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind, Won, Written
 from tests.cluster.api import Kube
 from tests.fakes.memory_cluster import MemoryCluster
-from tests.integration.crd_objects import FORGE, HAND_MADE, namespace_for
+from tests.integration.crd_objects import FORGE, HAND_MADE, listed, namespace_for
 
 T = TypeVar("T")
 Act = Callable[[Cluster, Key, JSONObject | None], Awaitable[T]]
@@ -114,7 +114,7 @@ class Pair(RuleBasedStateMachine):
     @invariant()
     def the_listings_agree(self) -> None:
         for kind in Kind:
-            stored = [self.runner.run(cluster.list_all(kind)) for cluster in (self.memory, self.real)]
+            stored = [self.runner.run(listed(cluster, kind)) for cluster in (self.memory, self.real)]
             names = [sorted(obj["metadata"]["name"] for obj in found) for found in stored]
             assert names[0] == names[1]
 

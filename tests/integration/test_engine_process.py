@@ -152,7 +152,7 @@ def test_signal_ends_it_soon_and_in_order(
     with OperatorProcess(plane.kubeconfig, store.namespace, tmp_path / "log") as operator:
         until(operator.is_ready)
         store.item("cart")
-        until(lambda: store.stage("cart") == "created")  # the watch told of it, so kopf is at work and has the signals
+        until(lambda: store.stage("cart") == "created")  # the watch told of it, so all is at work
         operator.send(number)
         assert operator.ended(within=5) == 0
     log = operator.log.read_text()

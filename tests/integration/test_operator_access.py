@@ -18,7 +18,7 @@ from conveyor.cluster.protocol import JSONObject, Key, Kind, Won
 from conveyor.web.errors import NotFound
 from tests.cluster.api import ApiError, Kube
 from tests.cluster.control_plane import ControlPlane
-from tests.integration.crd_objects import HAND_MADE
+from tests.integration.crd_objects import HAND_MADE, listed
 
 ACCESS = Path(__file__).parents[2] / "deploy" / "operator" / "access.yaml"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -78,8 +78,8 @@ async def test_role_is_enough_for_items(cluster: KubernetesCluster, namespace: s
         assert isinstance(held, Won)
         assert tuple(held.object["metadata"].get("finalizers", ())) == finalizers
         version = held.object["metadata"]["resourceVersion"]
-    assert len(await cluster.list_all(Kind.WORKITEM)) == 1
-    assert await cluster.list_all(Kind.REPOSITORY) == []
+    assert len(await listed(cluster, Kind.WORKITEM)) == 1
+    assert await listed(cluster, Kind.REPOSITORY) == []
     await cluster.delete(Kind.WORKITEM, key, uid=uid)
     assert await cluster.get(Kind.WORKITEM, key) is None
 

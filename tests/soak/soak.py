@@ -31,8 +31,8 @@ LAST_ITEMS_SECONDS = 60.0
 WITH_PULL_REQUEST = ("development", "review", "testing", "deploy-staging")
 SAY_SECONDS = 30.0
 THREADS = 32
-EXPECTED_ERRORS = ("leadership lost", "leadership was lost", "will retry: GET", "infinite_watch")
-"""What an operator says aloud, and rightly so. Of kopf: the API server is away; its watch was left open at the end."""
+EXPECTED_ERRORS = ("leadership lost", "leadership was lost")
+"""What an operator says aloud, and rightly so."""
 Say = Callable[[str], None]
 
 

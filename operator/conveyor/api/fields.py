@@ -39,9 +39,9 @@ class Model(BaseModel):
             object.__setattr__(copied, name, value)
         return copied
 
-    def dump(self) -> dict[str, Any]:
-        """As the API has it: camel case, absent fields left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+    def dump(self, *, only: set[str] | None = None) -> dict[str, Any]:
+        """As the API has it: camel case, absent fields left out. `only`: just these, by their Python names."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=only)
 
 
 def rfc3339(time: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The process: settings, kopf wiring, HTTP endpoints, metrics, logging, main.
+"""The process: settings, watches, HTTP endpoints, metrics, logging, main.
 
 What happens to a work item is decided and done elsewhere; this package only plugs the parts together.
 """

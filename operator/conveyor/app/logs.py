@@ -20,7 +20,6 @@ QUIET: Mapping[str, int] = {
     "asyncio": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,
-    "kopf": logging.WARNING,
     "kubernetes": logging.WARNING,
 }
 """Loggers of others with the level from which they are heard: httpx, as an example, logs each request's address."""

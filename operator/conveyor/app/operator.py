@@ -8,13 +8,13 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, TypeVar
 
-from conveyor.app import watching
 from conveyor.app.health import Health
 from conveyor.app.heartbeat import Heartbeat
 from conveyor.app.http import serve
 from conveyor.app.leader import Elector, LeadershipLostError
 from conveyor.app.metrics import Metrics
 from conveyor.app.settings import Settings
+from conveyor.app.watching import Watching
 from conveyor.app.world import identity, make_world
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import Connection
@@ -133,12 +133,10 @@ class Operator:
                 if number % 200 == 199:
                     await asyncio.sleep(0)  # thousands of objects must not hold the loop
 
-    async def run(self, stop: asyncio.Event, *, listen_to_signals: Callable[[], None] = lambda: None) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Start everything; a part that ends by itself is a failure, and ends the process.
 
         Raises LeadershipLostError, after an end in order, where another leads in our place.
-
-        `listen_to_signals` is called again after somebody else took the process's signals.
         """
         async with (
             self._connection,
@@ -146,11 +144,9 @@ class Operator:
             asyncio.TaskGroup() as group,
         ):
             tasks = {name: group.create_task(part, name=name) for name, part in self._parts(stop).items()}
-            kopf_task = group.create_task(self._watch(stop, listen_to_signals), name="kopf")
             await stop.wait()
             logger.info("stopping")
             await self._wind_up(tasks)
-            await kopf_task
         if self._lost is not None:
             raise self._lost
 
@@ -178,51 +174,35 @@ class Operator:
             self._lost = lost
             stop.set()
 
-    async def _watch(self, stop: asyncio.Event, listen_to_signals: Callable[[], None]) -> None:
-        """Not before everything was listed once: kopf never looks again for kinds that were not served at its start."""
-        await _first(self._synced, stop)
-        if stop.is_set():
-            return
-        await watching.watch(
-            watching.registry(self._hub, self._connection, heartbeat=self._heartbeat.seen),
-            namespaces=self._settings.namespaces,
-            lease=HEARTBEAT_LEASE,
-            stop=stop,
-            listen_to_signals=listen_to_signals,
-        )
-
     def _parts(self, stop: asyncio.Event) -> dict[str, Coroutine[Any, Any, None]]:
         resync = Resync(self._cluster, self._world.cache, self._hub, listed=self._listed, failed=self._part_failed)
-        parts = {
+        lease = Key(self._settings.own_namespace(), HEARTBEAT_LEASE)
+        watching = Watching(
+            self._hub,
+            self._connection,
+            namespaces=self._settings.namespaces,
+            heartbeat=(lease, self._heartbeat.seen),
+            resync=resync,
+            failed=self._part_failed,
+        )
+        parts = {name: watch.run() for name, watch in watching.parts.items()} | {
             "elector": self._lead_until_lost(stop),
             "beginning": self._look_at_everything(),
             "workers": self._work(self._queue, self._reconcile, count=WORKERS),
             "indicators": self._work(self._tickets, self._indicator.reconcile, count=INDICATORS),
             "probers": self._work(self._watches, self._prober.reconcile, count=PROBERS, timed=False),
-            "resync": resync.run(),
-            "heartbeat": self._once_synced(self._heartbeat.run()),
+            "resync": _after(watching.begun, resync.run()),
+            "heartbeat": _after(self._synced.wait, self._heartbeat.run()),
             "lag": watch_lag(self._lagged),
-            "leases": self._once_leading(keep_leases(self._world, self._events, failed=self._part_failed)),
+            "leases": _after(
+                self._elector.until_leading, keep_leases(self._world, self._events, failed=self._part_failed)
+            ),
         }
         reaper = Reaper(self._world, self._hub, failed=self._part_failed)
-        parts["reaper"] = self._once_leading(reaper.run(sleep=self._rest))
+        parts["reaper"] = _after(self._elector.until_leading, reaper.run(sleep=self._rest))
         if self._settings.reconcile_tracker_enabled:
-            parts["poll"] = self._once_leading(self._poll.run(sleep=self._rest))
+            parts["poll"] = _after(self._elector.until_leading, self._poll.run(sleep=self._rest))
         return parts
-
-    async def _once_synced(self, part: Coroutine[Any, Any, None]) -> None:
-        try:
-            await self._synced.wait()
-            await part
-        finally:
-            part.close()
-
-    async def _once_leading(self, part: Coroutine[Any, Any, None]) -> None:
-        try:
-            await self._elector.until_leading()
-            await part
-        finally:
-            part.close()
 
     async def _rest(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -280,11 +260,10 @@ class Operator:
         )
 
 
-async def _first(*events: asyncio.Event) -> None:
-    """Until one of them is set."""
-    tasks = [asyncio.ensure_future(event.wait()) for event in events]
+async def _after(ready: Callable[[], Awaitable[object]], part: Coroutine[Any, Any, None]) -> None:
+    """A part that never began is cleared away as well."""
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await ready()
+        await part
     finally:
-        for task in tasks:
-            task.cancel()
+        part.close()

@@ -5,11 +5,12 @@ Reads carry no resourceVersion, which makes them quorum reads: the API server as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 
 from conveyor.api.annotations import GROUP, LABEL_WORKITEM, RESULT_FINALIZER, VERSION
 from conveyor.cluster import events, secrets
-from conveyor.cluster.connection import JSON, MANAGER, MERGE_PATCH, Connection
+from conveyor.cluster.connection import JSON, MANAGER, MERGE_PATCH, Connection, Reply
 from conveyor.cluster.jobs import job_fact, missing_job_fact
 from conveyor.cluster.leases import API_VERSION as LEASE_VERSION
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record, spec_of
@@ -27,6 +28,7 @@ from conveyor.cluster.protocol import (
     Written,
 )
 from conveyor.cluster.replies import failure, is_ok, without_managed_fields, written
+from conveyor.cluster.watch import Source
 from conveyor.pipeline.facts import JobFact
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, Unavailable
 
@@ -36,13 +38,14 @@ PAGE = 500
 LIST_SECONDS = 60.0
 """For one page of a listing."""
 LIST_TRIES = 3
+GONE = 410
 RELEASE_TRIES = 5
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
 
 
 class KubernetesCluster(Cluster):
-    """`namespaces`: what `list_all` covers, none for all there are. The connection is the caller's to close."""
+    """`namespaces`: what `pages` covers, none for all there are. The connection is the caller's to close."""
 
     def __init__(self, connection: Connection, *, namespaces: tuple[str, ...] = (), page: int = PAGE) -> None:
         self._connection, self._namespaces, self._page = connection, namespaces, page
@@ -52,11 +55,10 @@ class KubernetesCluster(Cluster):
     async def get(self, kind: Kind, key: Key) -> JSONObject | None:
         return await self._read(_path(kind, key.namespace, key.name))
 
-    async def list_all(self, kind: Kind) -> list[JSONObject]:
-        found: list[JSONObject] = []
+    async def pages(self, kind: Kind) -> AsyncIterator[list[JSONObject]]:
         for namespace in self._namespaces or ("",):
-            found += await self._list(_path(kind, namespace))
-        return found
+            async for page in self._pages(_path(kind, namespace), {}):
+                yield page
 
     async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
@@ -209,27 +211,38 @@ class KubernetesCluster(Cluster):
         raise problem
 
     async def _list(self, target: str, **params: str) -> list[JSONObject]:
-        """All pages of one listing, which is a snapshot; begun anew where it grew too old meanwhile (410)."""
-        for _ in range(LIST_TRIES):
-            found = await self._pages(target, params)
-            if found is not None:
-                return found
-        raise Unavailable(f"GET {target}: the listing expired {LIST_TRIES} times before its last page")
+        found = {item["metadata"]["uid"]: item async for page in self._pages(target, params) for item in page}
+        return list(found.values())
 
-    async def _pages(self, target: str, params: Mapping[str, str]) -> list[JSONObject] | None:
-        found: list[JSONObject] = []
-        query = {**params, "limit": str(self._page)}
-        while True:
-            reply = await self._connection.request("GET", target, params=query, timeout=LIST_SECONDS)
-            if reply.status == 410:
-                return None
-            if not is_ok(reply):
-                raise failure(reply, f"GET {target}", reading=True)
-            found += [without_managed_fields(item) for item in reply.body["items"]]
-            token = reply.body["metadata"].get("continue")
-            if not token:
-                return found
-            query["continue"] = token
+    async def _pages(self, target: str, params: Mapping[str, str]) -> AsyncIterator[list[JSONObject]]:
+        """Of one listing, which is a snapshot; begun anew, from its first page, where it grew too old meanwhile (410).
+
+        The next page is on its way while one is used.
+        """
+
+        def ask(**more: str) -> asyncio.Task[Reply]:
+            query = {**params, "limit": str(self._page), **more}
+            return asyncio.create_task(self._connection.request("GET", target, params=query, timeout=LIST_SECONDS))
+
+        begun, coming = 1, ask()
+        try:
+            while True:
+                reply = await coming
+                if reply.status == GONE and begun < LIST_TRIES:
+                    begun, coming = begun + 1, ask()
+                    continue
+                if reply.status == GONE:
+                    raise Unavailable(f"GET {target}: the listing expired {LIST_TRIES} times before its last page")
+                if not is_ok(reply):
+                    raise failure(reply, f"GET {target}", reading=True)
+                token = reply.body["metadata"].get("continue")
+                if token:
+                    coming = ask(**{"continue": token})
+                yield [without_managed_fields(item) for item in reply.body["items"]]
+                if not token:
+                    return
+        finally:
+            coming.cancel()
 
     async def _pods(self, namespace: str, label: str, value: str) -> list[JSONObject]:
         return await self._list(f"/api/v1{path('namespaces', namespace, 'pods')}", labelSelector=f"{label}={value}")
@@ -261,14 +274,31 @@ class KubernetesCluster(Cluster):
                 raise error
 
 
+def sources(namespaces: tuple[str, ...], *, heartbeat: Key) -> Mapping[str, list[Source]]:
+    """What an operator watches, by the kind's plural; without namespaces everywhere."""
+    places = namespaces or ("",)
+    return {
+        **{kind.value: [Source(_path(kind, place), {}, listed_elsewhere=True) for place in places] for kind in Kind},
+        "jobs": [
+            Source(_jobs_path(place), {"labelSelector": LABEL_WORKITEM}, listed_elsewhere=False) for place in places
+        ],
+        "leases": [
+            Source(
+                _leases_path(heartbeat.namespace),
+                {"fieldSelector": f"metadata.name={heartbeat.name}"},
+                listed_elsewhere=False,
+            )
+        ],
+    }
+
+
 def _path(kind: Kind, namespace: str, name: str = "") -> str:
     """Of one object; of all in a namespace without a name; of all there are without either."""
-    place = path("namespaces", namespace) if namespace else ""
-    return f"/apis/{GROUP}/{VERSION}{place}/{kind}{path(name) if name else ''}"
+    return f"/apis/{GROUP}/{VERSION}{_inside(namespace)}/{kind}{path(name) if name else ''}"
 
 
 def _jobs_path(namespace: str) -> str:
-    return f"/apis/batch/v1{path('namespaces', namespace, 'jobs')}"
+    return f"/apis/batch/v1{_inside(namespace)}/jobs"
 
 
 def _job_path(key: Key) -> str:
@@ -276,9 +306,12 @@ def _job_path(key: Key) -> str:
 
 
 def _leases_path(namespace: str) -> str:
-    """In one namespace; the empty one is all."""
-    inside = ("namespaces", namespace) if namespace else ()
-    return f"/apis/{LEASE_VERSION}{path(*inside, 'leases')}"
+    return f"/apis/{LEASE_VERSION}{_inside(namespace)}/leases"
+
+
+def _inside(namespace: str) -> str:
+    """One namespace; the empty one is all."""
+    return path("namespaces", namespace) if namespace else ""
 
 
 def _lease_path(key: Key) -> str:

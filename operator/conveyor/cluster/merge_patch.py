@@ -6,9 +6,12 @@ one, on both sides. Lists are replaced whole, nulls in them included.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+from conveyor.api.fields import Model
 from conveyor.cluster.protocol import JSONObject
+
+M = TypeVar("M", bound=Model)
 
 
 def merge_patch(old: JSONObject, new: JSONObject) -> JSONObject | None:
@@ -26,6 +29,12 @@ def merge_patch(old: JSONObject, new: JSONObject) -> JSONObject | None:
         elif not _same(before, after):
             patch[key] = after
     return patch or None
+
+
+def model_patch(old: M, new: M) -> JSONObject | None:
+    """`merge_patch` of both as the API has them. Only fields that differ are spelled out: most of a status stays."""
+    changed = {name for name in type(new).model_fields if getattr(old, name) != getattr(new, name)}
+    return merge_patch(old.dump(only=changed), new.dump(only=changed)) if changed else None
 
 
 def apply_merge_patch(target: JSONObject, patch: JSONObject) -> JSONObject:

@@ -5,7 +5,7 @@ Conditional writes carry the resourceVersion they were decided upon and are neve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -71,8 +71,11 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, key: Key) -> JSONObject | None:
         """The object from the API server itself (a quorum read), without managedFields."""
 
-    async def list_all(self, kind: Kind) -> list[JSONObject]:
-        """All objects of a kind in the watched namespaces, page by page, without managedFields."""
+    def pages(self, kind: Kind) -> AsyncIterator[list[JSONObject]]:
+        """All objects of a kind in the watched namespaces, without managedFields.
+
+        A listing that expires is begun anew: then pages come again, and newer.
+        """
 
     async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
         """Merge-patch `/status`, only if the object still has that resourceVersion. Strictly validated."""

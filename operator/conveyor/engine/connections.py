@@ -11,6 +11,7 @@ from conveyor.api.objects import Repository
 from conveyor.api.repository import Forge, Tracker
 from conveyor.api.stages import Role
 from conveyor.cluster.protocol import Cluster, Key
+from conveyor.engine.secrets import SECRET_SECONDS, Secrets
 from conveyor.forge import gitea
 from conveyor.forge.protocol import Forge as ForgeClient
 from conveyor.tracker import plane
@@ -22,9 +23,6 @@ from conveyor.web.hosts import AllowedHosts
 LOGINS_SECONDS = 600.0
 
 T = TypeVar("T")
-
-SECRET_SECONDS = 30.0
-"""How long a Secret is believed before it is read again: a rotated token is in use within that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,8 @@ class _Logins:
 class _Shelf(Generic[T]):
     """Clients by Repository, made anew when the spec or the Secret behind one has changed."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float]) -> None:
-        self._cluster, self._clock = cluster, clock
+    def __init__(self, secrets: Secrets, clock: Callable[[], float]) -> None:
+        self._secrets, self._clock = secrets, clock
         self._kept: dict[Key, _Kept[T]] = {}
 
     async def get(self, key: Key, spec: Forge | Tracker, make: Callable[[Mapping[str, str]], T]) -> T:
@@ -57,14 +55,16 @@ class _Shelf(Generic[T]):
             kept = None  # made anew under the same name, it may be another forge or project
         if kept is not None and now - kept.read < SECRET_SECONDS:
             return kept.client
-        secret = await self._cluster.secret(Key(key.namespace, spec.credentials_secret_ref.name))
-        fingerprint = _fingerprint(secret)
-        client = kept.client if kept is not None and kept.fingerprint == fingerprint else make(secret)
-        self._kept[key] = _Kept(spec, fingerprint, now, client)
+        secret = await self._secrets.get(Key(key.namespace, spec.credentials_secret_ref.name))
+        fingerprint = _fingerprint(secret.values)
+        client = kept.client if kept is not None and kept.fingerprint == fingerprint else make(secret.values)
+        self._kept[key] = _Kept(spec, fingerprint, secret.at, client)
         return client
 
     def forget(self, key: Key) -> None:
-        self._kept.pop(key, None)
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._secrets.forget(Key(key.namespace, kept.spec.credentials_secret_ref.name))
 
 
 class Connections:
@@ -81,10 +81,10 @@ class Connections:
     ) -> None:
         self._allowed, self._clock = allowed, clock
         self._requests_per_minute, self._states_ttl = requests_per_minute, states_ttl
-        self._forges: _Shelf[ForgeClient] = _Shelf(cluster, clock)
-        self._trackers: _Shelf[TrackerClient] = _Shelf(cluster, clock)
+        self._secrets = Secrets(cluster, clock)
+        self._forges: _Shelf[ForgeClient] = _Shelf(self._secrets, clock)
+        self._trackers: _Shelf[TrackerClient] = _Shelf(self._secrets, clock)
         self._budgets: dict[str, Budget] = {}
-        self._cluster = cluster
         self._logins: dict[Key, _Logins] = {}
 
     async def forge(self, repository: Repository) -> ForgeClient:
@@ -121,7 +121,7 @@ class Connections:
 
     async def _read_logins(self, repository: Repository, name: str) -> Mapping[str, str]:
         spec = repository.spec.forge
-        secret = await self._cluster.secret(Key(repository.metadata.namespace, name))
+        secret = await self.secret(Key(repository.metadata.namespace, name))
         found: dict[str, str] = {}
         for role in Role:
             token = secret.get(role.value, secret.get("token", ""))
@@ -131,6 +131,10 @@ class Connections:
                 )
                 found[role.value] = await client.login()
         return {role: login for role, login in found.items() if login}
+
+    async def secret(self, key: Key) -> Mapping[str, str]:
+        """As it was at most SECRET_SECONDS ago. Raises as `Cluster.secret`."""
+        return (await self._secrets.get(key)).values
 
     def forget(self, repository: Key) -> None:
         """The Repository is gone, or its Secrets are to be read anew now."""

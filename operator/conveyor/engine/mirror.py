@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from conveyor.api.objects import Repository
 from conveyor.api.repository import SecretRef
 from conveyor.cluster.protocol import Cluster, Key
+from conveyor.engine.secrets import SECRET_SECONDS
 from conveyor.web.errors import NotFound
 
 MAX_SECRET = 1024
@@ -18,13 +21,29 @@ _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 """What the API server takes as a key of a Secret: one other key, and it refuses all of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the Secret holds, by whose it is, None for what is nobody's; and when, in seconds of the clock."""
+
+    by_owner: Mapping[Key | None, Mapping[str, str]] = field(repr=False)
+    at: float
+
+
 class SecretMirror:
     """Each Repository owns its own entries: two passes do not overwrite each other's, and those of the gone go."""
 
-    def __init__(self, cluster: Cluster, target: Key, *, exists: Callable[[Key], bool]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        target: Key,
+        *,
+        exists: Callable[[Key], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`exists`: whether there is a Repository of that key. It must know them all."""
-        self._cluster, self._target, self._exists = cluster, target, exists
+        self._cluster, self._target, self._exists, self._clock = cluster, target, exists, clock
         self._lock = asyncio.Lock()
+        self._seen: _Seen | None = None
 
     async def update(self, repository: Repository) -> str:
         """Bring a Repository's entries up to date; says what is missing, "" where nothing is."""
@@ -40,6 +59,8 @@ class SecretMirror:
 
     async def _replace(self, of: Key | None, entries: Mapping[str, str]) -> None:
         async with self._lock:
+            if self._is_as_wanted(of, entries):
+                return
             try:
                 stored = dict(await self._cluster.secret(self._target))
             except NotFound:
@@ -48,6 +69,16 @@ class SecretMirror:
             wanted = kept | dict(entries)
             if wanted != stored or not stored:
                 await self._cluster.apply_secret(self._target, wanted)
+            self._seen = _Seen(_by_owner(wanted), self._clock())
+
+    def _is_as_wanted(self, of: Key | None, entries: Mapping[str, str]) -> bool:
+        """By what was there a moment ago: hundreds of Repositories are looked at in a row. A write reads first."""
+        seen = self._seen
+        if seen is None or self._clock() - seen.at >= SECRET_SECONDS or None in seen.by_owner:
+            return False
+        if of is None:
+            return all(owner is not None and self._exists(owner) for owner in seen.by_owner)
+        return seen.by_owner.get(of, {}) == entries
 
     def _stays(self, name: str, text: str, of: Key | None) -> bool:
         owner = _owner(name, text)
@@ -88,6 +119,13 @@ class SecretMirror:
             missing.append(f"Secret {reference.name}: a webhook secret has {MAX_SECRET} characters at most")
             return ""
         return json.dumps({"current": current, **({"previous": previous} if previous.strip() else {}), **more})
+
+
+def _by_owner(stored: Mapping[str, str]) -> Mapping[Key | None, Mapping[str, str]]:
+    found: dict[Key | None, dict[str, str]] = {}
+    for name, text in stored.items():
+        found.setdefault(_owner(name, text), {})[name] = text
+    return found
 
 
 def _owner(name: str, text: str) -> Key | None:

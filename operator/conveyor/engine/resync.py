@@ -1,4 +1,4 @@
-"""The relist that finds what no watch reports: kopf never tells of what was deleted while its watch was down.
+"""The relist: first of all, wherever a watch begins anew, and every five minutes, for what no watch has told.
 
 It also wakes whatever may move, so that nothing is stranded by a wake that was lost.
 """
@@ -6,6 +6,7 @@ It also wakes whatever may move, so that nothing is stranded by a wake that was 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 RESYNC_SECONDS = 300.0
 AGAIN_SECONDS = 5.0
+AT_ONCE = 100
+"""Objects that are taken without a pause."""
 
 
 class Resync:
@@ -34,10 +37,17 @@ class Resync:
         """`listed` is told of each kind when it is in the cache as a whole, `failed` of what must not happen."""
         self._cluster, self._cache, self._hub = cluster, cache, hub
         self._listed, self._failed = listed, failed
+        self._asked = asyncio.Event()
 
-    async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """At once, then every five minutes; a listing that fails is tried again soon."""
+    def ask(self) -> None:
+        """A watch has begun anew: what it did not tell is to be listed."""
+        self._asked.set()
+
+    async def run(self, *, sleep: Callable[[float], Awaitable[None]] | None = None) -> None:
+        """At once, then when it is asked for and every five minutes; a listing that fails is tried again soon."""
+        sleep, rest = (sleep, sleep) if sleep is not None else (asyncio.sleep, self._rest)
         while True:
+            self._asked.clear()
             try:
                 await self.once()
             except OutsideError as error:
@@ -47,7 +57,12 @@ class Resync:
                 self._failed(error)
                 await sleep(AGAIN_SECONDS)
             else:
-                await sleep(RESYNC_SECONDS)
+                await rest(RESYNC_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
 
     async def once(self) -> None:
         """Repositories first, so that no item's first pass finds its Repository missing."""
@@ -59,13 +74,13 @@ class Resync:
         self._hub.wake_what_moves()
 
     async def _list(self, kind: Kind, seen: Callable[[JSONObject], None], gone: Callable[[JSONObject], None]) -> None:
-        before = self._known(kind)
-        objects = await self._cluster.list_all(kind)
-        for number, obj in enumerate(objects):
-            self._see(obj, seen)
-            if number % 200 == 199:
-                await asyncio.sleep(0)  # thousands of objects must not hold the loop
-        present = {key_of(obj) for obj in objects}
+        before, present = self._known(kind), set[Key]()
+        async for page in self._cluster.pages(kind):
+            for number, obj in enumerate(page):
+                present.add(key_of(obj))
+                self._see(obj, seen)
+                if number % AT_ONCE == AT_ONCE - 1:
+                    await asyncio.sleep(0)  # thousands of objects must not hold the loop
         for key, (uid, version) in before.items():
             if key not in present:
                 await self._confirm_gone(kind, key, uid=uid, version=version, gone=gone)

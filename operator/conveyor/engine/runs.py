@@ -89,7 +89,7 @@ async def _reviews(world: World, item: WorkItem, repository: Repository, run: Ac
 
 async def _token_key(world: World, repository: Repository, role: Role) -> str:
     reference = repository.spec.agent_credentials_secret_ref or repository.spec.forge.credentials_secret_ref
-    secret = await world.cluster.secret(Key(repository.metadata.namespace, reference.name))
+    secret = await world.connections.secret(Key(repository.metadata.namespace, reference.name))
     _check_host(reference.name, secret.get("url", "").strip(), repository)
     for key in (role.value, "token"):
         if key in secret:

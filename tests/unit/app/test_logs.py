@@ -101,7 +101,7 @@ def test_a_huge_text_is_cut() -> None:
 
 
 def test_fields_of_other_libraries_are_left_out() -> None:
-    assert "settings" not in line(name="kopf.objects", settings="all of kopf's settings")
+    assert "settings" not in line(name="aiohttp.server", settings="all of its settings")
 
 
 def test_an_object_is_printed_as_text() -> None:
@@ -117,7 +117,7 @@ def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("configured")
-@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "kopf.objects", "aiohttp.access"])
+@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "kubernetes.client", "aiohttp.access"])
 def test_other_libraries_are_heard_from_warning_on(name: str) -> None:
     logger = logging.getLogger(name)
     assert (logger.isEnabledFor(logging.INFO), logger.isEnabledFor(logging.WARNING)) == (False, True)

@@ -132,15 +132,15 @@ async def test_listing_begins_anew_where_it_expired_half_way() -> None:
         return pages[len(asked) - 1]
 
     async with api_server(handler) as connection:
-        found = await KubernetesCluster(connection).list_all(Kind.WORKITEM)
-    assert [item["metadata"]["name"] for item in found] == ["a", "b"]
+        found = [page async for page in KubernetesCluster(connection).pages(Kind.WORKITEM)]
+    assert [item["metadata"]["name"] for page in found for item in page] == ["old", "a", "b"]
     assert asked == ["", "t-1", "", "t-2"]
 
 
 async def test_listing_that_expires_again_and_again_is_given_up() -> None:
     async with api_server(answering(410)) as connection:
         with pytest.raises(Unavailable, match="expired"):
-            await KubernetesCluster(connection).list_all(Kind.WORKITEM)
+            [page async for page in KubernetesCluster(connection).pages(Kind.WORKITEM)]
 
 
 # --- the token

@@ -91,7 +91,9 @@ class Process:
         self.hub.also_tell(lambda change: self._ticket(change.new or change.old))
         self._events = events = EventRecorder(self.world)
         exists = self.cache.repositories.get
-        mirror = SecretMirror(around.cluster, Key("conveyor", "ingress"), exists=lambda key: exists(key) is not None)
+        mirror = SecretMirror(
+            around.cluster, Key("conveyor", "ingress"), exists=lambda key: exists(key) is not None, clock=self.seconds
+        )
         self.prober = Prober(self.world, around.probes, ask=lambda key: self.add((PROBES, key)), wake=self.add)
         self.items = ItemReconciler(self.world, self.hub, slots, events, prober=self.prober)
         self.repositories = RepositoryReconciler(self.world, self.hub, mirror, events)

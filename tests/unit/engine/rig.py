@@ -11,7 +11,7 @@ from typing import Any
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import Role
 from conveyor.cluster.leases import LeaseRecord
-from conveyor.cluster.protocol import JSONObject, Key, Kind
+from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind
 from conveyor.engine.connections import Connections
 from conveyor.engine.identity import Liveness
 from conveyor.engine.world import EngineSettings
@@ -45,8 +45,8 @@ DEPLOY: JSONObject = {"template": {"spec": {"containers": [{"name": "deploy", "i
 class MemoryConnections(Connections):
     """The same forge and tracker for every Repository."""
 
-    def __init__(self, forge: MemoryForge, tracker: MemoryTracker) -> None:
-        self._memory_forge, self._memory_tracker = forge, tracker
+    def __init__(self, forge: MemoryForge, tracker: MemoryTracker, cluster: Cluster) -> None:
+        self._memory_forge, self._memory_tracker, self._memory_cluster = forge, tracker, cluster
 
     async def forge(self, repository: Repository) -> MemoryForge:
         return self._memory_forge
@@ -56,6 +56,9 @@ class MemoryConnections(Connections):
 
     async def agent_logins(self, repository: Repository) -> Mapping[str, str]:
         return {role: REVIEWER if role is Role.REVIEWER else "developer-bot" for role in Role}
+
+    async def secret(self, key: Key) -> Mapping[str, str]:
+        return await self._memory_cluster.secret(key)
 
     def forget(self, repository: Key) -> None:
         return
@@ -72,7 +75,7 @@ class Rig:
         self.forge = MemoryForge(self._wrote)
         self.tracker = MemoryTracker(self._wrote)
         self.probes = MemoryProbes(self.clock)
-        self.connections: Connections = MemoryConnections(self.forge, self.tracker)
+        self.connections: Connections = MemoryConnections(self.forge, self.tracker, self.cluster)
         self.crew = Crew(self.cluster, self.forge)
         self.process: Process | None = None
         self.boots = 0

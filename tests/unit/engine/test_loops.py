@@ -1,7 +1,7 @@
 """What goes on for ever goes on whatever happens, and ends by cancellation alone: resync, Leases, poll, heartbeat."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -70,10 +70,11 @@ class _Failing(MemoryCluster):
         super().__init__(real.clock)
         self.store, self._error = real.store, [error]
 
-    async def list_all(self, kind: Kind) -> list[dict[str, object]]:
+    async def pages(self, kind: Kind) -> AsyncIterator[list[dict[str, object]]]:
         if self._error:
             raise self._error.pop()
-        return await super().list_all(kind)
+        async for page in super().pages(kind):
+            yield page
 
 
 async def test_resync_tells_of_each_kind_when_it_is_there_as_a_whole() -> None:
@@ -109,10 +110,10 @@ async def test_object_made_while_the_listing_ran_is_not_taken_for_gone() -> None
     await rig.run(until=1)
     stored = rig.cluster.store.objects[Kind.WORKITEM, cart]
 
-    async def without(kind: Kind) -> list[dict[str, object]]:
-        return []
+    async def without(kind: Kind) -> AsyncIterator[list[dict[str, object]]]:
+        yield []
 
-    rig.cluster.list_all = without  # type: ignore[method-assign]
+    rig.cluster.pages = without  # type: ignore[method-assign]
     await running.resync.once()
     record = running.cache.items.get(cart)
     assert record is not None
