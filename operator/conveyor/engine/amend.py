@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conveyor.api.objects import Repository, WorkItem
-from conveyor.cluster.merge_patch import merge_patch
+from conveyor.cluster.merge_patch import model_patch
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine.holding import hold
 from conveyor.engine.hub import Hub
@@ -20,7 +20,7 @@ async def apply_amend(world: World, hub: Hub, item: WorkItem, amend: Amend) -> O
     fresh = await newest_repository(world, hub, key)
     if not isinstance(fresh, Repository):
         return fresh
-    patch = merge_patch(fresh.status.dump(), amended(fresh.status, amend).dump())
+    patch = model_patch(fresh.status, amended(fresh.status, amend))
     if patch is None:
         return Again(0.0)
     match await _write(world, fresh, amend, patch):

@@ -113,6 +113,8 @@ class Cache:
         self._of_repository: dict[Key, set[Key]] = defaultdict(set)
         self._dependents: dict[Key, set[Key]] = defaultdict(set)
         self._by_issue: dict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._at: dict[str, set[Key]] = defaultdict(set)
+        """Repositories by forge repository and by project."""
         self._jobs_of: dict[Key, set[Key]] = defaultdict(set)
         self._heads: dict[Key, Waiter | None] = {}
         self._runs: dict[Key, int] = defaultdict(int)
@@ -138,11 +140,13 @@ class Cache:
         if not _is_news(self.repositories, obj):
             return Change(None, None)
         change = self.repositories.put(repository_record(obj))
+        self._file_repository(change)
         self._note_change(key_of(obj))
         return change
 
     def drop_repository(self, key: Key, *, uid: str, version: int) -> Change[RepositoryRecord]:
         change = self.repositories.drop(key, uid=uid, version=version)
+        self._file_repository(change)
         self._note_change(key)
         return change
 
@@ -181,6 +185,14 @@ class Cache:
             self._changed[lane] = next(self._changes)
         else:
             self._changed.pop(lane, None)
+
+    def _file_repository(self, change: Change[RepositoryRecord]) -> None:
+        if change.old is not None:
+            for place in change.old.places:
+                _discard(self._at, place, change.old.key)
+        if change.new is not None:
+            for place in change.new.places:
+                self._at[place].add(change.new.key)
 
     def _file(self, record: ItemRecord) -> None:
         lane = repository_key(record)
@@ -247,6 +259,11 @@ class Cache:
     def watched(self, lane: Key) -> list[ItemRecord]:
         """What is done and whose deploy is being watched."""
         return self._records(self._watched.get(lane, ()))
+
+    def twins(self, record: RepositoryRecord) -> list[RepositoryRecord]:
+        """The other Repositories for the same forge repository or the same project."""
+        keys = set[Key]().union(*(self._at.get(place, ()) for place in record.places)) - {record.key}
+        return [found for found in (self.repositories.get(key) for key in keys) if found is not None]
 
     def of_repository(self, lane: Key) -> list[ItemRecord]:
         return self._records(self._of_repository.get(lane, ()))

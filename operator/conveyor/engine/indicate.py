@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from conveyor.api.objects import WorkItem
 from conveyor.api.stages import TERMINAL
 from conveyor.api.workitem import Monitor, TrackerStatus, WorkItemStatus
-from conveyor.cluster.merge_patch import merge_patch
+from conveyor.cluster.merge_patch import model_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won
 from conveyor.engine import lanes
 from conveyor.engine.hub import Hub
@@ -146,7 +146,7 @@ class Indicator:
             self._said[key] = words.marker
 
     async def _record(self, item: WorkItem, shown: TrackerStatus, *, again: bool = True) -> Outcome:
-        patch = merge_patch(item.status.dump(), item.status.model_copy(update={"tracker": shown}).dump())
+        patch = model_patch(item.status, item.status.model_copy(update={"tracker": shown}))
         if patch is None:
             return Done()
         key, version = Key(item.metadata.namespace, item.name), item.metadata.resource_version

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from conveyor.api.objects import Repository, WorkItem
 from conveyor.api.stages import TERMINAL
 from conveyor.api.workitem import ActiveRun, Transition, WaitingReason
-from conveyor.cluster.merge_patch import merge_patch
+from conveyor.cluster.merge_patch import model_patch
 from conveyor.cluster.protocol import JSONObject, Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine import effects, lanes, runs, standing
 from conveyor.engine.admission import admit
@@ -316,7 +316,7 @@ class ItemReconciler:
 
     async def _settle(self, item: WorkItem, action: Settle, *, notes: int = 0) -> Outcome:
         """`notes`: how many said that the ticket is to be read, and it was: what stands has heard them."""
-        key, patch = _key(item), merge_patch(item.status.dump(), action.status.dump())
+        key, patch = _key(item), model_patch(item.status, action.status)
         if patch is None:
             self._hub.ticket_was_read(key, notes)
             # What changes nothing is never asked for again at once, or it would be asked for without end.

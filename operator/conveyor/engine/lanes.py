@@ -19,8 +19,8 @@ from conveyor.pipeline.facts import Fact, Ticket
 from conveyor.pipeline.lane import DependencyFact, Lane, Mend, effective_freeze
 from conveyor.pipeline.monitoring import GRACE
 
-REPOSITORIES_READ = 256
-"""How many are kept as they were read; some 20 kB each."""
+REPOSITORIES_READ = 2048
+"""How many are kept as they were read; some 20 kB each. With fewer than there are, none would be found again."""
 
 
 class Blockers(TypedDict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from pydantic_core import to_json
 
 from conveyor.api.annotations import (
     ITEMS_FINALIZER,
@@ -111,7 +112,7 @@ class RepositoryRecord:
     version: int
     project_id: str
     forge: str
-    """url/owner/name: two Repositories with the same are twins."""
+    """url/owner/name, as far as it is told."""
     created: datetime
     max_runs: int | None
     """Its own `maxConcurrentRuns`; None: only the limit over all counts."""
@@ -120,6 +121,11 @@ class RepositoryRecord:
     deleting: bool
     hints: tuple[tuple[HintClass, str], ...]
     body: bytes
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What it is for, outside: one that shares any of them is a twin."""
+        return (self.forge, f"project {self.project_id}") if self.project_id else (self.forge,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,7 @@ def slim(obj: JSONObject) -> bytes:
     """The object without what no decision reads, as compact JSON."""
     metadata = {key: value for key, value in obj.get("metadata", {}).items() if key != "managedFields"}
     kept = {"metadata": metadata, "spec": obj.get("spec", {}), "status": obj.get("status", {})}
-    return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
+    return to_json(kept)
 
 
 def key_of(obj: JSONObject) -> Key:

@@ -9,7 +9,7 @@ from datetime import datetime
 from conveyor.api.objects import Repository
 from conveyor.api.repository import RepositoryStatus
 from conveyor.api.stages import Role
-from conveyor.cluster.merge_patch import merge_patch
+from conveyor.cluster.merge_patch import model_patch
 from conveyor.cluster.protocol import Key, Kind, Lost, Rejected, Uncertain, Won, Written
 from conveyor.engine.events import EventRecorder, Regarding
 from conveyor.engine.holding import set_held, should_hold, why_held
@@ -109,7 +109,7 @@ class RepositoryReconciler:
     async def _store(
         self, record: RepositoryRecord, repository: Repository, answers: Answered, *, after: float
     ) -> Outcome:
-        patch = merge_patch(repository.status.dump(), answers.status.dump())
+        patch = model_patch(repository.status, answers.status)
         if patch is None:
             return Again(after)
         version = repository.metadata.resource_version
@@ -209,14 +209,9 @@ class RepositoryReconciler:
 
     def _twin(self, record: RepositoryRecord) -> str:
         """The oldest other Repository for the same forge repository or the same project."""
-        same = [
-            other
-            for other in self._world.cache.repositories
-            if (other.forge == record.forge or (record.project_id and other.project_id == record.project_id))
-            and other.key != record.key
-            and (other.created, other.uid) < (record.created, record.uid)
-        ]
-        oldest = min(same, key=lambda other: (other.created, other.uid), default=None)
+        others = self._world.cache.twins(record)
+        older = [other for other in others if (other.created, other.uid) < (record.created, record.uid)]
+        oldest = min(older, key=lambda other: (other.created, other.uid), default=None)
         return str(oldest.key) if oldest is not None else ""
 
     def _agents(self, repository: Repository) -> frozenset[Role]:

@@ -5,12 +5,16 @@ Projects name their states freely; here they are looked up once per project and 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from conveyor.api.stages import Stage
 from conveyor.pipeline.facts import TrackerState
+
+PROJECTS_KEPT = 2048
+"""How many projects' states are kept as they were looked up."""
 
 
 class LogicalState(StrEnum):
@@ -114,6 +118,12 @@ def resolve(states: tuple[TrackerState, ...], configured: Mapping[str, str]) -> 
 
     A configured state that is not found is never replaced by the usual one: the project's people mean another.
     """
+    return _resolved(states, tuple(configured.items()))
+
+
+@functools.lru_cache(maxsize=PROJECTS_KEPT)
+def _resolved(states: tuple[TrackerState, ...], pairs: tuple[tuple[str, str], ...]) -> StateMap:
+    configured = dict(pairs)
     ids: dict[LogicalState, str] = {}
     named = _named(states)
     for logical in LogicalState:
