@@ -104,6 +104,10 @@ class MemoryCluster(Cluster):
         await self._read("pages")
         yield [self.store.object(kind, key) for key in self.store.keys(kind)]
 
+    async def metadata_pages(self, kind: Kind) -> AsyncIterator[list[JSONObject]]:
+        await self._read("pages")
+        yield [{"metadata": self.store.object(kind, key)["metadata"]} for key in self.store.keys(kind)]
+
     async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
         def write() -> Written:
             old = self.store.objects.get((kind, key))

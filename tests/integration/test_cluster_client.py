@@ -49,6 +49,20 @@ async def test_listing_has_the_objects_of_all_pages(cluster: KubernetesCluster, 
 
 
 @pytest.mark.usefixtures("crds")
+async def test_metadata_comes_alone_from_all_pages(cluster: KubernetesCluster, namespace: str) -> None:
+    names = [f"item-{number}" for number in range(5)]
+    versions = {}
+    for name in names:
+        created = await cluster.create(Kind.WORKITEM, item(namespace, name))
+        assert isinstance(created, Won)
+        versions[name] = (created.object["metadata"]["uid"], created.object["metadata"]["resourceVersion"])
+    found = [obj async for page in cluster.metadata_pages(Kind.WORKITEM) for obj in page]
+    metadata = [obj["metadata"] for obj in found]
+    assert {it["name"]: (it["uid"], it["resourceVersion"]) for it in metadata} == versions
+    assert not any("spec" in obj for obj in found)
+
+
+@pytest.mark.usefixtures("crds")
 async def test_listing_without_namespaces_covers_all(
     connection: Connection, cluster: KubernetesCluster, namespace: str
 ) -> None:

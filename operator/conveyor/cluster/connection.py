@@ -118,6 +118,7 @@ class Connection:
         params: Mapping[str, str] | None = None,
         body: JSONObject | None = None,
         content_type: str = JSON,
+        accept: str = JSON,
         timeout: float | None = None,  # noqa: ASYNC109 aiohttp tells a connection never made from an answer lost
     ) -> Reply:
         """One request, `timeout` in seconds (READ_SECONDS, WRITE_SECONDS). `path` is already quoted.
@@ -127,7 +128,7 @@ class Connection:
         """
         url = f"{self._host}{path}?{urlencode(params)}" if params else self._host + path
         wanted = f"{method} {path}"
-        headers = await self._headers(content_type)
+        headers = await self._headers(content_type, accept)
         total = timeout or (READ_SECONDS if method == "GET" else WRITE_SECONDS)
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS)
         try:
@@ -150,7 +151,7 @@ class Connection:
         """
         url, wanted = f"{self._host}{path}?{urlencode(params)}", f"GET {path}"
         limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
-        headers = await self._headers(JSON)
+        headers = await self._headers(JSON, JSON)
         try:
             answer = await self._watches.rest_client.request("GET", url, headers, None, _request_timeout=limits)
             try:
@@ -163,8 +164,8 @@ class Connection:
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{wanted}: the watch broke off: {type(error).__name__}") from error
 
-    async def _headers(self, content_type: str) -> dict[str, str]:
-        headers = UNPACKED | {"Accept": JSON, "Content-Type": content_type, "User-Agent": "conveyor"}
+    async def _headers(self, content_type: str, accept: str) -> dict[str, str]:
+        headers = UNPACKED | {"Accept": accept, "Content-Type": content_type, "User-Agent": "conveyor"}
         key = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         return headers | {"Authorization": key} if key else headers
 

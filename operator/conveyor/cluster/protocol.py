@@ -77,6 +77,9 @@ class Cluster(Protocol):
         A listing that expires is begun anew: then pages come again, and newer.
         """
 
+    def metadata_pages(self, kind: Kind) -> AsyncIterator[list[JSONObject]]:
+        """The same of each object's metadata alone, which is a small part of what has to be sent and read."""
+
     async def patch_status(self, kind: Kind, key: Key, *, resource_version: str, status: JSONObject) -> Written:
         """Merge-patch `/status`, only if the object still has that resourceVersion. Strictly validated."""
 

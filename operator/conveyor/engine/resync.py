@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind
 from conveyor.engine.cache import Cache
 from conveyor.engine.hub import Hub
-from conveyor.engine.records import key_of
+from conveyor.engine.records import key_of, version_of
 from conveyor.web.errors import OutsideError
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,10 @@ RESYNC_SECONDS = 300.0
 AGAIN_SECONDS = 5.0
 AT_ONCE = 100
 """Objects that are taken without a pause."""
+ONE_BY_ONE = 500
+"""Objects that are read one by one at most: of more a listing costs less."""
+
+Tell = Callable[[JSONObject], None]
 
 
 class Resync:
@@ -38,6 +42,8 @@ class Resync:
         self._cluster, self._cache, self._hub = cluster, cache, hub
         self._listed, self._failed = listed, failed
         self._asked = asyncio.Event()
+        self._whole: set[Kind] = set()
+        """What was listed once: from then on only news of it are read."""
 
     def ask(self) -> None:
         """A watch has begun anew: what it did not tell is to be listed."""
@@ -73,18 +79,44 @@ class Resync:
             table.forget_the_gone()
         self._hub.wake_what_moves()
 
-    async def _list(self, kind: Kind, seen: Callable[[JSONObject], None], gone: Callable[[JSONObject], None]) -> None:
-        before, present = self._known(kind), set[Key]()
-        async for page in self._cluster.pages(kind):
-            for number, obj in enumerate(page):
-                present.add(key_of(obj))
-                self._see(obj, seen)
-                if number % AT_ONCE == AT_ONCE - 1:
-                    await asyncio.sleep(0)  # thousands of objects must not hold the loop
+    async def _list(self, kind: Kind, seen: Tell, gone: Tell) -> None:
+        before = self._known(kind)
+        present = await (self._compare if kind in self._whole else self._take)(kind, seen)
         for key, (uid, version) in before.items():
             if key not in present:
                 await self._confirm_gone(kind, key, uid=uid, version=version, gone=gone)
+        self._whole.add(kind)
         self._listed(kind)
+
+    async def _take(self, kind: Kind, seen: Tell) -> set[Key]:
+        """All objects. Gives their keys."""
+        present = set[Key]()
+        async for obj in _unhurried(self._cluster.pages(kind)):
+            present.add(key_of(obj))
+            self._see(obj, seen)
+        return present
+
+    async def _compare(self, kind: Kind, seen: Tell) -> set[Key]:
+        """Metadata alone says what is news; next to nothing is, and that is read one by one."""
+        table = self._cache.items if kind is Kind.WORKITEM else self._cache.repositories
+        present, news = set[Key](), set[Key]()
+
+        def compare(obj: JSONObject) -> None:
+            if table.is_news(key_of(obj), uid=obj["metadata"]["uid"], version=version_of(obj)):
+                news.add(key_of(obj))
+
+        async for obj in _unhurried(self._cluster.metadata_pages(kind)):
+            present.add(key_of(obj))
+            self._see(obj, compare)
+        if len(news) > ONE_BY_ONE:
+            return await self._take(kind, seen)
+        for key in sorted(news, key=str):
+            found = await self._cluster.get(kind, key)
+            if found is not None:
+                self._see(found, seen)
+            else:
+                present.discard(key)
+        return present
 
     def _see(self, obj: JSONObject, seen: Callable[[JSONObject], None]) -> None:
         """One object that nobody thought possible does not keep the others from being seen."""
@@ -118,6 +150,15 @@ class Resync:
             return
         logger.info("found deleted unseen", extra={"kind": kind.value, "key": str(key)})
         gone({"metadata": _metadata(key, uid, version)})
+
+
+async def _unhurried(pages: AsyncIterator[list[JSONObject]]) -> AsyncIterator[JSONObject]:
+    """Thousands of objects must not hold the loop."""
+    async for page in pages:
+        for number, obj in enumerate(page):
+            yield obj
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
 
 
 def _metadata(key: Key, uid: str, version: int) -> JSONObject:

@@ -9,6 +9,7 @@ import pytest
 from conveyor.app.heartbeat import Heartbeat
 from conveyor.cluster.leases import LeaseRecord
 from conveyor.cluster.protocol import Key, Kind
+from conveyor.engine import resync as module
 from conveyor.engine.events import EventRecorder
 from conveyor.engine.leases import RENEW_SECONDS
 from conveyor.engine.renewing import keep_leases
@@ -102,6 +103,48 @@ async def test_objects_and_jobs_that_went_unseen_are_found_gone() -> None:
         rig.cluster.store.remove(kind, key)
     await running.resync.once()
     assert [len(table) for table in (running.cache.items, running.cache.repositories, running.cache.jobs)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one by one", "too many"])
+async def test_what_changed_unseen_is_read_once_its_version_is_another(
+    monkeypatch: pytest.MonkeyPatch, *, many: bool
+) -> None:
+    monkeypatch.setattr(module, "ONE_BY_ONE", 0 if many else 2)
+    rig, running = await process()
+    cart = rig.item()
+    await running.resync.once()
+    rig.cluster.store.on_change = None
+    rig.item("other")
+    stored = rig.cluster.store.object(Kind.WORKITEM, cart)
+    await rig.cluster.patch_status(
+        Kind.WORKITEM, cart, resource_version=stored["metadata"]["resourceVersion"], status={"stage": "created"}
+    )
+    await running.resync.once()
+    assert sorted((record.key.name, record.stage) for record in running.cache.items) == [
+        ("cart", "created"),
+        ("other", None),
+    ]
+
+
+async def test_what_went_between_its_listing_and_its_reading_is_found_gone() -> None:
+    rig, running = await process()
+    cart = rig.item()
+    await running.resync.once()
+    rig.cluster.store.on_change = None
+    stored = rig.cluster.store.object(Kind.WORKITEM, cart)
+    await rig.cluster.patch_status(
+        Kind.WORKITEM, cart, resource_version=stored["metadata"]["resourceVersion"], status={"stage": "created"}
+    )
+    read = rig.cluster.get
+
+    async def gone(kind: Kind, key: Key) -> dict[str, object] | None:
+        if (kind, key) in rig.cluster.store.objects:
+            rig.cluster.store.remove(kind, key)
+        return await read(kind, key)
+
+    rig.cluster.get = gone  # type: ignore[method-assign]
+    await running.resync.once()
+    assert len(running.cache.items) == 0
 
 
 async def test_object_made_while_the_listing_ran_is_not_taken_for_gone() -> None:
