@@ -16,14 +16,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import cProfile
-import functools
 import gc
 import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -36,7 +35,7 @@ from benchmarks.meter import Meter
 from benchmarks.operator_process import PROFILES, STOP_SECONDS, exchanged
 from benchmarks.outside import Outside
 from benchmarks.start import Start
-from conveyor.app import logs, operator
+from conveyor.app import garbage, logs, operator
 from conveyor.app.metrics import Metrics
 from conveyor.app.settings import load
 from conveyor.cluster.connection import from_kubeconfig
@@ -63,23 +62,6 @@ class Plan:
     """Seconds between two looks at the event loop; 0: the operator's own watch alone, which costs nothing more."""
 
 
-class ToldResync(Resync):
-    """It comes at its times, and when it is told to."""
-
-    def __init__(self, told: asyncio.Event, *parts: Any, **more: Any) -> None:  # noqa: ANN401 as it is made
-        super().__init__(*parts, **more)
-        self._told = told
-
-    async def run(self, *, sleep: Callable[[float], Awaitable[None]] | None = None) -> None:
-        async def until_told(seconds: float) -> None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._told.wait()
-            self._told.clear()
-
-        await super().run(sleep=until_told)
-
-
 class AgingRepositories(RepositoryReconciler):
     def age(self) -> list[Key]:
         """What was checked was checked long ago. Gives whose checks those are."""
@@ -96,7 +78,7 @@ class Standing:
     late: list[float] = field(default_factory=list)
     collections: list[float] = field(default_factory=list)
     """Seconds that each whole garbage collection took, the last of which may go on."""
-    resync: asyncio.Event = field(default_factory=asyncio.Event)
+    resync: Resync | None = None
     running: operator.Operator | None = None
     profile: tuple[str, cProfile.Profile] | None = None
 
@@ -152,9 +134,9 @@ class Standing:
         return state
 
     def _five_minutes(self) -> dict[str, Any]:
-        if self.running is None:
+        if self.running is None or self.resync is None:
             raise RuntimeError("there is no operator yet")
-        self.resync.set()
+        self.resync.ask()
         checked = self.running._repositories  # noqa: SLF001 a benchmark looks inside
         for key in checked.age() if isinstance(checked, AgingRepositories) else ():
             self.running._queue.add((Kind.REPOSITORY, key))  # noqa: SLF001
@@ -168,7 +150,10 @@ class Standing:
             own(metrics, seconds)
             self.late.append(seconds)
 
-        resync = functools.partial(ToldResync, self.resync)
+        def resync(*parts: Any, **more: Any) -> Resync:  # noqa: ANN401 as it is made
+            self.resync = Resync(*parts, **more)
+            return self.resync
+
         with (
             exchanged(self.meter, Start(population.KEPT_BACK["none"]), outside),
             listening(self.ledger),
@@ -226,6 +211,7 @@ async def _listen(standing: Standing) -> None:
 def main() -> None:
     """Arguments: the plan and the servers' pids, both as JSON."""
     logs.configure()
+    garbage.configure()
     plan, servers = json.loads(sys.argv[1]), json.loads(sys.argv[2])
     asyncio.run(stand(Plan(**plan | {"starting": tuple(plan.get("starting", (0, 0)))}), servers))
 

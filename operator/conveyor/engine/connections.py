@@ -62,9 +62,7 @@ class _Shelf(Generic[T]):
         return client
 
     def forget(self, key: Key) -> None:
-        kept = self._kept.pop(key, None)
-        if kept is not None:
-            self._secrets.forget(Key(key.namespace, kept.spec.credentials_secret_ref.name))
+        self._kept.pop(key, None)
 
 
 class Connections:
@@ -137,10 +135,18 @@ class Connections:
         return (await self._secrets.get(key)).values
 
     def forget(self, repository: Key) -> None:
-        """The Repository is gone, or its Secrets are to be read anew now."""
+        """The Repository is gone, or what is known of its forge and tracker is to be read anew."""
         self._forges.forget(repository)
         self._trackers.forget(repository)
         self._logins.pop(repository, None)
+
+    def forget_secrets(self, repository: Repository) -> None:
+        """Its Secrets are to be read anew now: somebody may have mended one."""
+        spec = repository.spec
+        tracker = spec.tracker.credentials_secret_ref if spec.tracker is not None else None
+        for reference in (spec.forge.credentials_secret_ref, tracker, spec.agent_credentials_secret_ref):
+            if reference is not None:
+                self._secrets.forget(Key(repository.metadata.namespace, reference.name))
 
     def _plane(self, spec: Tracker, secret: Mapping[str, str]) -> TrackerClient:
         return plane.connect(

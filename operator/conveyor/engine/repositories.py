@@ -151,6 +151,8 @@ class RepositoryReconciler:
                 self._checked[record.key] = kept = replace(kept, mirrored=mirrored)
                 return kept
             self._world.connections.forget(record.key)
+            if not _is_ready(repository.status):
+                self._world.connections.forget_secrets(repository)
         twin = self._twin(record)
         mirrored = bool(twin) or await self._mirrored(repository)
         checks = await self._check(record, repository, twin)
@@ -225,8 +227,12 @@ def _with(repository: Repository, status: RepositoryStatus) -> Repository:
 
 def _fresh_seconds(status: RepositoryStatus) -> float:
     """How long a check is believed: not long while something is to be mended."""
+    return CHECK_SECONDS if _is_ready(status) else CHECK_AGAIN_SECONDS
+
+
+def _is_ready(status: RepositoryStatus) -> bool:
     ready = status.condition("Ready")
-    return CHECK_SECONDS if ready is not None and ready.status == "True" else CHECK_AGAIN_SECONDS
+    return ready is not None and ready.status == "True"
 
 
 def _mended(error: str) -> str:

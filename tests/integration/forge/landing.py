@@ -69,6 +69,9 @@ class _Connections(Connections):
     async def agent_logins(self, repository: RepositoryObject) -> Mapping[str, str]:
         return self._names
 
+    def forget_secrets(self, repository: Repository) -> None:
+        return
+
     def forget(self, repository: Key) -> None:
         return
 

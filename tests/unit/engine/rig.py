@@ -60,6 +60,9 @@ class MemoryConnections(Connections):
     async def secret(self, key: Key) -> Mapping[str, str]:
         return await self._memory_cluster.secret(key)
 
+    def forget_secrets(self, repository: Repository) -> None:
+        return
+
     def forget(self, repository: Key) -> None:
         return
 
