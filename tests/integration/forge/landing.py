@@ -69,7 +69,7 @@ class _Connections(Connections):
     async def agent_logins(self, repository: RepositoryObject) -> Mapping[str, str]:
         return self._names
 
-    def forget_secrets(self, repository: Repository) -> None:
+    def forget_secrets(self, repository: object) -> None:
         return
 
     def forget(self, repository: Key) -> None:
