@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import ingress_account, ingress_objects, ingress_raw, ingress_strangers, machine, raw, store
-from benchmarks.ingress_audit import Held, Verdict, held_now, judge, percentile, requests_so_far, watched
+from benchmarks.ingress_audit import Held, Verdict, held_now, judge, requests_so_far, watched
 from benchmarks.ingress_events import ITEMS, ON_ITEMS, STREAMS, Event
 from benchmarks.ingress_sender import Plan, Sent
 from benchmarks.ingress_world import Replica, at_work, outcome, replicas, signed, strangers
 from benchmarks.naming import lane
-from benchmarks.report import Report
+from benchmarks.report import Report, percentile
 from tests.cluster.api import Kube
 from tests.cluster.control_plane import ControlPlane
 
@@ -35,6 +36,10 @@ WATCH_SECONDS = 2.0
 IN_FLIGHT = 16
 SERIALS = 20_000
 """Those of a part of a run begin at a multiple of it."""
+
+
+Away = tuple[float, float]
+"""From when until when a replica was not there; monotonic."""
 
 
 @dataclass(frozen=True)
@@ -84,27 +89,35 @@ def _steady(report: Report, scene: Scene) -> None:
     plan = Plan([], scene.ours, scene.events, "mixed", scene.first(0), EVENTS_PER_SECOND)
     with replicas(scene.kubeconfig, scene.ours, f"steady-{scene.run}") as found:
         plan = _to(plan, found)
-        sent, held, kills = asyncio.run(_while_killing(scene, plan, found))
-    verdict = judge(_events(plan), sent, held, namespace=scene.ours)
+        sent, held, away = asyncio.run(_while_killing(scene, plan, found))
     report.add("steady: events", len(sent.codes), "")
-    report.add("steady: replicas killed", kills, "")
+    report.add("steady: replicas killed", len(away), "")
     _add_times(report, "steady", sent)
-    _add_verdict(report, "steady", verdict)
+    due = [sent.began + place / EVENTS_PER_SECOND for place in range(len(sent.codes))]
+    alone = [any(begin <= when <= end for begin, end in away) for when in due]
+    for name, one_away in {"one starts": True, "both are there": False}.items():
+        if times := _times(sent, [one is one_away for one in alone]):
+            report.add(f"steady: answered while {name}, p99", percentile(times, 99), "ms")
+    report.add("steady: answered within 100 ms", 100 * sum(time <= 100 for time in _times(sent)) / len(due), "%")
+    report.add("steady: cores at work, the benchmark's own included", sent.busy / sent.duration, "")
+    report.add("steady: a replica's start", sum(end - begin for begin, end in away) / max(1, len(away)), "s")
+    _add_verdict(report, "steady", judge(_events(plan), sent, held, namespace=scene.ours))
     report.add("steady: connections that went to the other replica", sent.refused, "")
 
 
-async def _while_killing(scene: Scene, plan: Plan, found: Sequence[Replica]) -> tuple[Sent, Held, int]:
+async def _while_killing(scene: Scene, plan: Plan, found: Sequence[Replica]) -> tuple[Sent, Held, list[Away]]:
     """Each replica is started again at once, as a kubelet does the first time."""
-    kills, turns = 0, itertools.cycle(found)
+    away: list[Away] = []
+    turns = itertools.cycle(found)
     async with watched(scene.plane.kubeconfig, scene.ours) as held:
         with at_work(one := signed(plan)):
             while (sent := await asyncio.to_thread(one.result_within, KILL_SECONDS)) is None:
-                replica = next(turns)
+                replica, began = next(turns), time.monotonic()
                 await asyncio.to_thread(replica.server.kill)
                 await asyncio.to_thread(replica.server.start)
-                kills += 1
+                away.append((began, time.monotonic()))
         await asyncio.sleep(WATCH_SECONDS)
-    return sent, held, kills
+    return sent, held, away
 
 
 # --- as fast as it goes
@@ -219,10 +232,16 @@ def _events(plan: Plan) -> list[Event]:
 
 
 def _add_times(report: Report, name: str, sent: Sent) -> None:
-    times = [1000 * seconds for seconds, code in zip(sent.seconds, sent.codes, strict=True) if code]
+    times = _times(sent)
     for share in (50, 99):
-        report.add(f"{name}: answered, p{share}", percentile(times, share / 100), "ms")
+        report.add(f"{name}: answered, p{share}", percentile(times, share), "ms")
     report.add(f"{name}: answered, slowest", max(times), "ms")
+
+
+def _times(sent: Sent, chosen: Iterable[bool] = itertools.repeat(True)) -> list[float]:
+    """How long the answers to the chosen ones took, of those that had one, in ms."""
+    found = zip(sent.seconds, sent.codes, chosen, strict=False)
+    return [1000 * seconds for seconds, code, is_one in found if code and is_one]
 
 
 def _add_verdict(report: Report, name: str, verdict: Verdict) -> None:

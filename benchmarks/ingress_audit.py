@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,11 +138,3 @@ def requests_so_far(exposition: str) -> Counter[str]:
         if labels.get("group") == GROUP and labels.get("verb") not in ("LIST", "WATCH"):
             found[labels["verb"]] += int(float(match["count"]))
     return found
-
-
-def percentile(values: Iterable[float], share: float) -> float:
-    """The lowest value that this share, of 1, is not above. ValueError where there is none."""
-    ordered = sorted(values)
-    if not ordered:
-        raise ValueError("there is no value")
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

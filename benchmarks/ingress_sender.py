@@ -50,6 +50,8 @@ class Sent:
     """What the answer says: accepted, duplicate, ignored, or the error."""
     seconds: list[float]
     """From when it was due, so that one that had to wait for its turn has waited."""
+    began: float = 0.0
+    """Monotonic."""
     duration: float = 0.0
     cpu: float = 0.0
     """Of the sender, in seconds; what it made ready before is not in it."""
@@ -88,7 +90,7 @@ class _Sender:
     async def run(self) -> Sent:
         began, cpu, busy = time.monotonic(), time.process_time(), machine.busy_seconds()
         await (self._at_rate(began) if self._plan.rate else self._in_turn())
-        self.sent.duration = time.monotonic() - began
+        self.sent.began, self.sent.duration = began, time.monotonic() - began
         self.sent.cpu, self.sent.busy = time.process_time() - cpu, machine.busy_seconds() - busy
         self.sent.refused = self._service.refused
         self._service.close()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.ingress_audit import Held, judge, percentile, places, requests_so_far, value_of
+from benchmarks.ingress_audit import Held, judge, places, requests_so_far, value_of
 from benchmarks.ingress_events import Event, Kind, Place
 from benchmarks.ingress_sender import Sent
 from conveyor.api.annotations import HintClass
@@ -82,13 +82,3 @@ apiserver_request_total{code="0",component="apiserver",group="conveyor.dev",reso
 apiserver_request_total{code="200",component="apiserver",group="",resource="secrets",verb="GET"} 9
 """
     assert requests_so_far(exposition) == {"GET": 4, "PATCH": 20}
-
-
-@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1.0, 100)])
-def test_percentile_is_a_value_that_occurred(share: float, value: float) -> None:
-    assert percentile(range(100, 0, -1), share) == value
-
-
-def test_percentile_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="no value"):
-        percentile([], 0.5)
