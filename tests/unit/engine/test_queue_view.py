@@ -419,7 +419,7 @@ def test_a_dependency_in_another_lane_that_moves_or_goes_changes_who_waits_for_i
 
 
 def test_an_item_without_a_stage_yet_is_missing_when_it_is_gone(store: Store) -> None:
-    store.cache.put_item(store._object("base", spec={"repositoryRef": {"name": "shop"}}))
+    store.cache.put_item(store._object("base", spec={"repositoryRef": {"name": "bank"}}))
     store.item("needy", spec={"dependsOn": [{"name": "base"}]})
     watched = Watched(store)
     store.gone("base")
