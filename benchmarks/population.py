@@ -9,6 +9,7 @@ from benchmarks import naming
 from benchmarks.outside import Mood
 from benchmarks.templates import Template, ready_repository, repository_spec
 from benchmarks.walk import OCCUPIED, Walk
+from conveyor.api.annotations import ITEMS_FINALIZER
 from conveyor.api.answers import Verdict
 from conveyor.api.stages import Role, Stage
 from conveyor.api.workitem import WorkItemStatus
@@ -142,9 +143,22 @@ KEPT_BACK: Mapping[str, Callable[[int], bool]] = {
 """By the names that a plan has for them."""
 
 
+AT_NO_WORK = (None, Stage.CREATED, Stage.DONE, Stage.CANCELLED)
+"""Stages of items that hold no Repository."""
+
+
 async def _objects(namespace: str, items: dict[int, tuple[int, Template]], lane_specs: list[JSONObject]) -> Objects:
     repositories = [await ready_repository(spec, namespace) for spec in lane_specs]
     lanes = sorted({lane for lane, _ in items.values()})
+    held = {lane for lane, template in items.values() if template.status.get("stage") not in AT_NO_WORK}
+
+    def repository(lane: int) -> JSONObject:
+        template, name = repositories[lane % len(repositories)], naming.lane(lane)
+        manifest = template.manifest("Repository", name, namespace=namespace, number=0, lane=name)
+        if lane in held:
+            manifest["metadata"]["finalizers"] = [ITEMS_FINALIZER]
+        return manifest
+
     return Objects(
         namespace=namespace,
         items=tuple(
@@ -153,11 +167,6 @@ async def _objects(namespace: str, items: dict[int, tuple[int, Template]], lane_
             )
             for number, (lane, template) in items.items()
         ),
-        repositories=tuple(
-            repositories[lane % len(repositories)].manifest(
-                "Repository", naming.lane(lane), namespace=namespace, number=0, lane=naming.lane(lane)
-            )
-            for lane in lanes
-        ),
+        repositories=tuple(repository(lane) for lane in lanes),
         active={naming.lane(lane): naming.item(number) for number, (lane, _) in reversed(items.items())},
     )

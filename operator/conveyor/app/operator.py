@@ -53,6 +53,8 @@ PROBERS = 16
 WIND_UP_SECONDS = 1.5
 """For passes under way at the end. One that is cut off leaves what a crash leaves: the next leader reads, and knows."""
 RELEASE_SECONDS = 2.0
+TICKETS_PER_SECOND = 500
+"""How many tickets are looked at after a start, for what they do not show yet: items that move go first."""
 LAPSE_SECONDS = 10.0
 """How long a key rests whose turn comes while we do not lead. Leading again wakes most of them at once."""
 
@@ -129,7 +131,7 @@ class Operator:
                 self._queue.add((kind, key))
                 record = self._world.cache.items.get(key) if kind is Kind.WORKITEM else None
                 if record is not None and record.issue_id:
-                    self._tickets.add(key)
+                    self._tickets.add_after(key, number / TICKETS_PER_SECOND)
                 if number % 200 == 199:
                     await asyncio.sleep(0)  # thousands of objects must not hold the loop
 
