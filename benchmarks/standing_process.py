@@ -179,8 +179,7 @@ async def stand(plan: Plan, servers: dict[str, int]) -> None:
         stop.set()
         lag.cancel()
         listening_.cancel()
-        with contextlib.suppress(asyncio.CancelledError):  # kopf may cancel, at its end, tasks that are not its own
-            await asyncio.wait({running}, timeout=STOP_SECONDS)
+        await asyncio.wait({running}, timeout=STOP_SECONDS)
     running.result()
 
 
