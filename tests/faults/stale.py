@@ -11,7 +11,7 @@ from tests.faults.faults import Stale
 
 Object = dict[str, Any]
 OLD_LISTS = 2
-"""The engine's own list and the watch shell's."""
+"""The one by which a watch learns its version, and the listing that follows."""
 VERSIONS_BACK = 3
 FROZEN_SECONDS = 300.0
 """As long as the API server keeps a watch open."""
