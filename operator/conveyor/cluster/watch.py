@@ -32,7 +32,7 @@ LOUD = 2
 """Failures in a row that are nothing: an API server restarts."""
 REFUSALS = 5
 """After so many in a row the version goes: one that the API server never came to, as after a restored backup."""
-GONE = 410
+GONE, BUSY = 410, 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Told:
     gone: Callable[[JSONObject], None]
     begins: Callable[[], None]
     failed: Callable[[BaseException], None]
-    """What must not happen: an object that `seen` cannot take."""
+    """What must not happen: an object that `seen` cannot take, an event that is none."""
 
 
 class ExpiredError(Exception):
@@ -80,7 +80,10 @@ class Watch:
             except OutsideError as error:
                 level = logging.WARNING if failures >= LOUD else logging.INFO
                 logger.log(level, "watch broke off", extra={"path": self._source.path, "error": str(error)[:300]})
-                refusals += error.status > 0
+                refusals += error.status not in (0, BUSY)
+            except Exception as error:  # noqa: BLE001 the loop's edge
+                self._told.failed(error)
+                refusals += 1
             if self._heard or self._clock() - began >= SHORT_SECONDS:
                 failures = refusals = 0
                 continue

@@ -135,6 +135,22 @@ async def test_version_that_is_refused_again_and_again_is_given_up() -> None:
     assert heard.told == ["begins", "begins", "seen 21"]
 
 
+async def test_api_server_that_is_busy_keeps_its_version() -> None:
+    busy = [web.json_response({}, status=429) for _ in range(REFUSALS + 1)]
+    heard = await hear(ITEMS, newest(5), *busy, stream(event("MODIFIED", 6)))
+    assert heard.asked == ["list 1", *["watch 5"] * (REFUSALS + 2)]
+    assert heard.told == ["begins", "seen 6"]
+
+
+@pytest.mark.parametrize("odd", [b"<html>", b"[]", b'{"type": "ADDED"}', b'{"type": "ADDED", "object": {}}'])
+async def test_what_is_no_event_ends_no_watch(odd: bytes) -> None:
+    heard = await hear(ITEMS, newest(5), web.Response(body=odd + b"\n"), stream(event("MODIFIED", 6)))
+    assert heard.asked == ["list 1", "watch 5", "watch 5"]
+    assert heard.told == ["begins", "seen 6"]
+    assert heard.slept == [0.5]
+    assert heard.failed
+
+
 async def test_api_server_that_is_away_is_asked_more_and_more_seldom() -> None:
     heard = await hear(ITEMS, newest(5), *[None] * 6)
     assert heard.slept[:6] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
