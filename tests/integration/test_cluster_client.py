@@ -72,6 +72,12 @@ async def test_listing_without_namespaces_covers_all(
 
 
 @pytest.mark.usefixtures("crds")
+async def test_listing_of_nothing_has_no_objects(cluster: KubernetesCluster) -> None:
+    for pages in (cluster.pages(Kind.REPOSITORY), cluster.metadata_pages(Kind.REPOSITORY)):
+        assert [obj async for page in pages for obj in page] == []
+
+
+@pytest.mark.usefixtures("crds")
 async def test_our_writes_are_known_as_ours(cluster: KubernetesCluster, kube: Kube, namespace: str) -> None:
     created = await cluster.create(Kind.WORKITEM, item(namespace, "one"))
     assert isinstance(created, Won)

@@ -248,7 +248,8 @@ class KubernetesCluster(Cluster):
                 token = reply.body["metadata"].get("continue")
                 if token:
                     coming = ask(**{"continue": token})
-                yield [without_managed_fields(item) for item in reply.body["items"]]
+                # An empty list of metadata alone is null (measured on 1.34).
+                yield [without_managed_fields(item) for item in reply.body["items"] or ()]
                 if not token:
                     return
         finally:

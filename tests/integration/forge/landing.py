@@ -14,7 +14,7 @@ import httpx
 from conveyor.api.objects import Repository as RepositoryObject
 from conveyor.api.stages import Role, Stage
 from conveyor.api.workitem import PullRequestRef
-from conveyor.cluster.protocol import JSONObject, Key, Kind
+from conveyor.cluster.protocol import Cluster, JSONObject, Key, Kind
 from conveyor.engine.connections import Connections
 from conveyor.forge.change_id import change_id
 from conveyor.forge.gitea import Gitea
@@ -57,8 +57,8 @@ class Wire(GuardedTransport):
 
 
 class _Connections(Connections):
-    def __init__(self, forge: Gitea, logins: Mapping[str, str]) -> None:
-        self._gitea, self._names = forge, logins
+    def __init__(self, forge: Gitea, logins: Mapping[str, str], cluster: Cluster) -> None:
+        self._gitea, self._names, self._cluster = forge, logins, cluster
 
     async def forge(self, repository: RepositoryObject) -> Gitea:
         return self._gitea
@@ -68,6 +68,9 @@ class _Connections(Connections):
 
     async def agent_logins(self, repository: RepositoryObject) -> Mapping[str, str]:
         return self._names
+
+    async def secret(self, key: Key) -> Mapping[str, str]:
+        return await self._cluster.secret(key)
 
     def forget_secrets(self, repository: object) -> None:
         return
@@ -177,7 +180,7 @@ class Landing:
 
     def _store(self, change: str, *, base_sha: str) -> None:
         logins = {role.value: self.place.developer.name for role in Role} | {Role.REVIEWER: self.place.reviewer.name}
-        self.rig.connections = _Connections(self.forge, logins)
+        self.rig.connections = _Connections(self.forge, logins, self.rig.cluster)
         self.rig.crew.keeps = frozenset(Role)
         address = {"url": self.place.server.url, "owner": self.place.repository.owner}
         self.rig.repository(
