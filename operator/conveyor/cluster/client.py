@@ -28,7 +28,7 @@ from conveyor.cluster.protocol import (
     Written,
 )
 from conveyor.cluster.replies import failure, is_ok, without_managed_fields, written
-from conveyor.cluster.watch import Source
+from conveyor.cluster.watch import GONE, Source
 from conveyor.pipeline.facts import JobFact
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, Unavailable
 
@@ -40,7 +40,6 @@ METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 LIST_SECONDS = 60.0
 """For one page of a listing."""
 LIST_TRIES = 3
-GONE = 410
 RELEASE_TRIES = 5
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
