@@ -46,7 +46,8 @@ class Model(BaseModel):
 
 def rfc3339(time: datetime) -> str:
     """Whole seconds in UTC with a `Z`: the API server compares times as strings."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return f"{utc.isoformat()[:19]}Z"
 
 
 def list_map(*keys: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The one connection to the API server: kubernetes.aio's configuration, authentication and HTTP, but plain JSON.
+"""The one connection to the API server: kubernetes.aio's configuration, authentication and TLS, but plain JSON.
 
-Nothing is repeated here: no retry is switched on, and aiohttp sends a second time only reads and deletions, and only
-over a kept connection that broke. Its Python objects for Kubernetes' types are left out: they drop unknown fields, and
-reading an object into them costs more than the request. pydantic's reader of JSON takes half the time of Python's.
+Nothing is repeated here: aiohttp sends a second time only reads and deletions, and only over a kept connection that
+broke. The client's Python objects for Kubernetes' types are left out: they drop unknown fields, and reading an object
+into them costs more than the request. pydantic's JSON takes half the time of Python's, in both directions.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from urllib.parse import urlencode
 
 import aiohttp
 import yaml
-from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import load_kube_config
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from conveyor.cluster.protocol import JSONObject
 from conveyor.web.errors import Ambiguous, BadCredentials, RateLimited, Unavailable
@@ -43,6 +43,10 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
 WRITE_SECONDS = 20.0
 """An admission webhook alone may take 10 s."""
+PAGE_BYTES = 2**21
+"""What is read ahead of us: a page of a listing has some megabytes, and aiohttp's 64 KiB would stop it at each step."""
+KEPT_SECONDS = 60.0
+"""An idle connection is kept so long: a new one costs more than a call. The API server closes its own after 90."""
 SILENT_SECONDS = 75.0
 """A watch without changes sends a bookmark every minute (kube-apiserver); one that sends nothing for longer is dead."""
 TOKEN_SECONDS = 60.0
@@ -88,15 +92,12 @@ class Connection:
     """`async with`, or `close()` at the end."""
 
     def __init__(self, configuration: Configuration, token: TokenFile | None = None) -> None:
-        configuration.retries = None
-        configuration.connection_pool_maxsize = MAX_CONNECTIONS
-        # The environment's proxies are for the world outside, and ~/.netrc would be read at each request.
-        configuration.client_session_kwargs = {"trust_env": False}
         self._configuration, self._token = configuration, token
-        self._client: Any = ApiClient(configuration)  # its methods carry no types
-        self._watches: Any = ApiClient(configuration)
-        self._watches.rest_client.maxsize = 0  # what stays open must not take a request's place
+        self._rest: Any = RESTClientObject(configuration)  # carries no types
         self._host = configuration.host.rstrip("/")
+        self._options = _options(configuration)
+        self._calls: aiohttp.ClientSession | None = None
+        self._watches: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,8 +108,16 @@ class Connection:
         await self.close()
 
     async def close(self) -> None:
-        await self._client.close()
-        await self._watches.close()
+        for session in (self._calls, self._watches):
+            if session is not None:
+                await session.close()
+
+    def _session(self, *, limit: int) -> aiohttp.ClientSession:
+        """The environment's proxies are for the world outside, and ~/.netrc would be read at each request."""
+        connector = aiohttp.TCPConnector(limit=limit, ssl=self._rest.ssl_context, keepalive_timeout=KEPT_SECONDS)
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, read_bufsize=PAGE_BYTES
+        )
 
     async def request(
         self,
@@ -131,9 +140,12 @@ class Connection:
         headers = await self._headers(content_type, accept)
         total = timeout or (READ_SECONDS if method == "GET" else WRITE_SECONDS)
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS)
+        data = None if body is None else to_json(body)
+        self._calls = self._calls or self._session(limit=MAX_CONNECTIONS)
         try:
-            response = await self._client.rest_client.request(method, url, headers, body, _request_timeout=limits)
-            content = await response.read()
+            call = self._calls.request(method, url, headers=headers, data=data, timeout=limits, **self._options)
+            async with call as response:
+                content = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"{wanted}: no connection to the API server: {type(error).__name__}") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -152,15 +164,16 @@ class Connection:
         url, wanted = f"{self._host}{path}?{urlencode(params)}", f"GET {path}"
         limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
         headers = await self._headers(JSON, JSON)
+        self._watches = self._watches or self._session(limit=0)  # what stays open must not take a request's place
         try:
-            answer = await self._watches.rest_client.request("GET", url, headers, None, _request_timeout=limits)
+            answer = await self._watches.get(url, headers=headers, timeout=limits, **self._options)
             try:
                 self._refuse(wanted, answer.status, answer.headers)
                 if answer.status != 200:
                     raise Unavailable(f"{wanted}: {answer.status}", status=answer.status)
-                yield _lines(answer.response)
+                yield _lines(answer)
             finally:
-                answer.response.close()
+                answer.close()
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{wanted}: the watch broke off: {type(error).__name__}") from error
 
@@ -205,6 +218,16 @@ async def from_kubeconfig(path: Path, *, context: str | None = None) -> Connecti
     except (ConfigException, OSError, yaml.YAMLError) as error:
         raise Unavailable(f"the kubeconfig {path} cannot be used: {error}") from error
     return Connection(configuration)
+
+
+def _options(configuration: Configuration) -> dict[str, Any]:
+    """Of every request. A redirect is an answer that nobody expects: a write followed as a read would look done."""
+    asked = {
+        "proxy": configuration.proxy,
+        "proxy_headers": configuration.proxy_headers,
+        "server_hostname": configuration.tls_server_name,
+    }
+    return {"allow_redirects": False} | {name: value for name, value in asked.items() if value}
 
 
 async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ from kubernetes.aio.client.configuration import Configuration
 
 from conveyor.cluster.client import KubernetesCluster
 from conveyor.cluster.connection import TOKEN_SECONDS, Connection, Reply, TokenFile, from_kubeconfig, in_cluster
-from conveyor.cluster.protocol import Key, Kind, Uncertain
+from conveyor.cluster.protocol import Key, Kind, Rejected, Uncertain
 from conveyor.web.errors import Ambiguous, BadCredentials, RateLimited, Unavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -95,6 +95,18 @@ async def test_write_is_sent_once_whatever_the_answer() -> None:
             with pytest.raises(Ambiguous):
                 await connection.request(method, "/x", body={})
     assert seen == ["PATCH", "POST"]
+
+
+async def test_write_that_is_redirected_does_not_count_as_stored() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.method == "PATCH":
+            return web.Response(status=303, headers={"Location": "/elsewhere"})
+        return web.json_response({"metadata": {"name": KEY.name, "resourceVersion": "1"}})
+
+    async with api_server(handler) as connection:
+        cluster = KubernetesCluster(connection)
+        written = await cluster.patch_status(Kind.WORKITEM, KEY, resource_version="1", status={})
+    assert isinstance(written, Rejected)
 
 
 async def test_busy_api_server_says_when_to_come_back() -> None:
