@@ -34,6 +34,7 @@ SIGNED_PER_SECOND = 20.0
 WATCH_SECONDS = 2.0
 """For the last events to come."""
 IN_FLIGHT = 16
+SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager")
 SERIALS = 20_000
 """Those of a part of a run begin at a multiple of it."""
 
@@ -88,8 +89,11 @@ def measure(report: Report, *, runs: int, events: int, parts: Sequence[str]) -> 
 def _steady(report: Report, scene: Scene) -> None:
     plan = Plan([], scene.ours, scene.events, "mixed", scene.first(0), EVENTS_PER_SECOND)
     with replicas(scene.kubeconfig, scene.ours, f"steady-{scene.run}") as found:
-        plan = _to(plan, found)
-        sent, held, away = asyncio.run(_while_killing(scene, plan, found))
+        plan, servers = _to(plan, found), machine.servers(scene.plane.directory, SERVERS)
+        before = _cpu(servers) | {"benchmark": time.process_time()}
+        sent, held, away, ingress_cpu = asyncio.run(_while_killing(scene, plan, found))
+        after = _cpu(servers) | {"benchmark": time.process_time()}
+    spent = {name: after[name] - before[name] for name in after} | {"ingress": ingress_cpu, "sender": sent.cpu}
     report.add("steady: events", len(sent.codes), "")
     report.add("steady: replicas killed", len(away), "")
     _add_times(report, "steady", sent)
@@ -100,24 +104,28 @@ def _steady(report: Report, scene: Scene) -> None:
             report.add(f"steady: answered while {name}, p99", percentile(times, 99), "ms")
     report.add("steady: answered within 100 ms", 100 * sum(time <= 100 for time in _times(sent)) / len(due), "%")
     report.add("steady: cores at work, the benchmark's own included", sent.busy / sent.duration, "")
+    for name, seconds in spent.items():
+        report.add(f"steady: {name} CPU of each", 1000 * seconds / plan.count, "ms")
+    report.add("steady: cores taken by others", (sent.busy - sum(spent.values())) / sent.duration, "")
     report.add("steady: a replica's start", sum(end - begin for begin, end in away) / max(1, len(away)), "s")
     _add_verdict(report, "steady", judge(_events(plan), sent, held, namespace=scene.ours))
     report.add("steady: connections that went to the other replica", sent.refused, "")
 
 
-async def _while_killing(scene: Scene, plan: Plan, found: Sequence[Replica]) -> tuple[Sent, Held, list[Away]]:
-    """Each replica is started again at once, as a kubelet does the first time."""
+async def _while_killing(scene: Scene, plan: Plan, found: Sequence[Replica]) -> tuple[Sent, Held, list[Away], float]:
+    """Each replica is started again at once, as a kubelet does the first time. Also the seconds of all of them."""
     away: list[Away] = []
-    turns = itertools.cycle(found)
+    turns, cpu = itertools.cycle(found), -_cpu_of(found)
     async with watched(scene.plane.kubeconfig, scene.ours) as held:
         with at_work(one := signed(plan)):
             while (sent := await asyncio.to_thread(one.result_within, KILL_SECONDS)) is None:
                 replica, began = next(turns), time.monotonic()
+                cpu += replica.cpu_seconds()
                 await asyncio.to_thread(replica.server.kill)
                 await asyncio.to_thread(replica.server.start)
                 away.append((began, time.monotonic()))
         await asyncio.sleep(WATCH_SECONDS)
-    return sent, held, away
+    return sent, held, away, cpu + _cpu_of(found)
 
 
 # --- as fast as it goes
