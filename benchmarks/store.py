@@ -22,9 +22,11 @@ import yaml
 
 from benchmarks.population import Objects
 from conveyor.api.annotations import GROUP, VERSION
+from conveyor.api.stages import Stage
+from conveyor.cluster.client import UNTRACKED
 from conveyor.cluster.protocol import JSONObject, Kind
 from tests.cluster import binaries, crds
-from tests.cluster.api import ApiError, AsyncKube, Kube
+from tests.cluster.api import MERGE, ApiError, AsyncKube, Kube
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.processes import temporary_directory
 
@@ -32,7 +34,7 @@ IN_FLIGHT = 16
 CACHED_SECONDS = 120.0
 DIGEST = 16
 """Digits of a kept state's name."""
-FORMAT = b"1"
+FORMAT = b"2"
 """Raised when objects are stored in another way: what is kept is then made anew."""
 
 
@@ -135,6 +137,9 @@ async def _fill(kubeconfig: Path, objects: Objects) -> None:
         async def create_item(manifest: JSONObject) -> None:
             stored = await kube.request("POST", f"{ours}/workitems", body=manifest)
             uids[stored["metadata"]["name"]] = stored["metadata"]["uid"]
+            if is_begun(manifest):  # the operator has done so with its first intent
+                target = f"{ours}/workitems/{stored['metadata']['name']}"
+                await kube.request("PATCH", target, body={"metadata": UNTRACKED}, content_type=MERGE)
 
         async def create_repository(manifest: JSONObject) -> None:
             active = objects.active[manifest["metadata"]["name"]]
@@ -143,6 +148,11 @@ async def _fill(kubeconfig: Path, objects: Objects) -> None:
 
         await _in_parallel(create_item, objects.items)
         await _in_parallel(create_repository, objects.repositories)
+
+
+def is_begun(manifest: JSONObject) -> bool:
+    status: JSONObject = manifest.get("status", {})
+    return status.get("stage") not in (None, Stage.CREATED)
 
 
 async def _in_parallel(create: Callable[[JSONObject], Awaitable[None]], manifests: Sequence[JSONObject]) -> None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from conveyor.api.annotations import LABEL_WORKITEM, RESULT_FINALIZER
 from conveyor.api.fields import rfc3339
+from conveyor.cluster.client import UNTRACKED
 from conveyor.cluster.jobs import job_fact, missing_job_fact
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec, lease_record, spec_of
 from conveyor.cluster.merge_patch import apply_merge_patch
@@ -127,7 +128,7 @@ class MemoryCluster(Cluster):
         return await self._write("patch_status", kind, key, status, write)
 
     async def set_finalizers(
-        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...]
+        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...], untracked: bool = False
     ) -> Written:
         def write() -> Written:
             old = self.store.objects.get((kind, key))
@@ -139,7 +140,8 @@ class MemoryCluster(Cluster):
             new = apply_merge_patch(old, {"metadata": {"finalizers": list(finalizers) or None}})
             return Won(self.store.put(kind, key, new))
 
-        return await self._write("set_finalizers", kind, key, {"finalizers": list(finalizers)}, write)
+        sent = {"finalizers": list(finalizers)} | (UNTRACKED if untracked else {})
+        return await self._write("set_finalizers", kind, key, sent, write)
 
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:
         key = key_of(manifest)

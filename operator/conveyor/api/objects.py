@@ -15,6 +15,12 @@ from conveyor.api.workitem import WorkItemSpec, WorkItemStatus
 API_VERSION = f"{GROUP}/{VERSION}"
 
 
+class FieldManager(Model):
+    """What we use of metav1.ManagedFieldsEntry."""
+
+    manager: str = ""
+
+
 class Metadata(Model):
     """What we use of metav1.ObjectMeta."""
 
@@ -28,6 +34,8 @@ class Metadata(Model):
     annotations: dict[str, str] = Field(default={})
     labels: dict[str, str] = Field(default={})
     finalizers: tuple[str, ...] = ()
+    managed_fields: tuple[FieldManager, ...] = ()
+    """Of those who apply the object server-side; the others are left out when it is read."""
 
 
 class WorkItem(Model):

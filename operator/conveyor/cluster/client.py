@@ -37,6 +37,8 @@ PAGE = 500
 """Objects per page of a listing, as client-go asks."""
 METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """What to accept for a listing of metadata alone; every API server since 1.15 makes it."""
+UNTRACKED: JSONObject = {"managedFields": [{}]}
+"""Strips an object of them (Kubernetes: Server-Side Apply, clearing); one without them gets none by updates."""
 LIST_SECONDS = 60.0
 """For one page of a listing."""
 LIST_TRIES = 3
@@ -72,9 +74,10 @@ class KubernetesCluster(Cluster):
         return await self._write("PATCH", target, body, content_type=MERGE_PATCH)
 
     async def set_finalizers(
-        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...]
+        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...], untracked: bool = False
     ) -> Written:
-        body = {"metadata": {"resourceVersion": resource_version, "finalizers": list(finalizers)}}
+        metadata: JSONObject = {"resourceVersion": resource_version, "finalizers": list(finalizers)}
+        body = {"metadata": metadata | UNTRACKED if untracked else metadata}
         return await self._write("PATCH", _path(kind, key.namespace, key.name), body, content_type=MERGE_PATCH)
 
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:

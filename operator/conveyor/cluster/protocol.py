@@ -84,11 +84,12 @@ class Cluster(Protocol):
         """Merge-patch `/status`, only if the object still has that resourceVersion. Strictly validated."""
 
     async def set_finalizers(
-        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...]
+        self, kind: Kind, key: Key, *, resource_version: str, finalizers: tuple[str, ...], untracked: bool = False
     ) -> Written:
         """Write the whole list, only if the object still has that resourceVersion.
 
         An object that is being deleted takes no new one, and goes with its last one: then `Won` has it as it was.
+        `untracked`: from now on the API server keeps no managedFields of it, until somebody applies it server-side.
         """
 
     async def create(self, kind: Kind, manifest: JSONObject) -> Written:

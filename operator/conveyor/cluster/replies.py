@@ -72,8 +72,11 @@ def explanation(body: JSONObject) -> str:
 
 
 def without_managed_fields(obj: JSONObject) -> JSONObject:
-    """The object itself, lightened: no decision reads them, and they are a third of it."""
-    obj.get("metadata", {}).pop("managedFields", None)
+    """The object itself, lightened: they are a third of it. Of who applies it server-side the name alone stays."""
+    metadata = obj.get("metadata", {})
+    appliers = [entry for entry in metadata.pop("managedFields", None) or () if entry.get("operation") == "Apply"]
+    if appliers:
+        metadata["managedFields"] = [{"manager": entry.get("manager", ""), "operation": "Apply"} for entry in appliers]
     return obj
 
 

@@ -169,9 +169,7 @@ class JobRecord:
 
 def slim(obj: JSONObject) -> bytes:
     """The object without what no decision reads, as compact JSON."""
-    metadata = {key: value for key, value in obj.get("metadata", {}).items() if key != "managedFields"}
-    kept = {"metadata": metadata, "spec": obj.get("spec", {}), "status": obj.get("status", {})}
-    return to_json(kept)
+    return to_json({"metadata": obj.get("metadata", {}), "spec": obj.get("spec", {}), "status": obj.get("status", {})})
 
 
 def key_of(obj: JSONObject) -> Key:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conveyor.cluster.connection import Reply
-from conveyor.cluster.protocol import Lost, Rejected, Uncertain, Won
+from conveyor.cluster.protocol import JSONObject, Lost, Rejected, Uncertain, Won
 from conveyor.cluster.replies import MAX_MESSAGE, explanation, failure, written
 from conveyor.web.errors import Ambiguous, Conflict, NotFound, Refused, Unavailable
 
@@ -41,6 +41,17 @@ def test_outcome_of_a_write(reply: Reply, outcome: type) -> None:
 def test_stored_object_comes_without_managed_fields() -> None:
     body = {"metadata": {"name": "a", "managedFields": [{"manager": "conveyor"}]}, "spec": {}}
     assert written(Reply(200, body), "PATCH x") == Won({"metadata": {"name": "a"}, "spec": {}})
+
+
+def test_stored_object_names_those_who_apply_it() -> None:
+    fields: JSONObject = {"f:spec": {}}
+    managers = [
+        {"manager": "gitops", "operation": "Apply", "fieldsV1": fields},
+        {"manager": "conveyor", "operation": "Update", "fieldsV1": fields},
+    ]
+    body = {"metadata": {"name": "a", "managedFields": managers}, "spec": {}}
+    kept = {"name": "a", "managedFields": [{"manager": "gitops", "operation": "Apply"}]}
+    assert written(Reply(200, body), "PATCH x") == Won({"metadata": kept, "spec": {}})
 
 
 @pytest.mark.parametrize("reply", [NOT_SERVED, NOT_FOUND_PAGE], ids=["a Status", "a page"])
