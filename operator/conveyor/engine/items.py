@@ -85,6 +85,8 @@ class ItemReconciler:
         try:
             if record is None:
                 return await self._after_the_end(key)
+            if record.rests and self._is_left_alone(record):
+                return Done()
             item = self._read(record)
             if isinstance(item, str):
                 return await self._unreadable(record, item)
@@ -93,6 +95,11 @@ class ItemReconciler:
             return Again(max(error.until_seconds, 1.0))
         except OutsideError as error:
             return Retry(f"{type(error).__name__}: {str(error)[:300]}")
+
+    def _is_left_alone(self, record: ItemRecord) -> bool:
+        """Whether nobody says anything new of it, and nothing of ours is left of it."""
+        left = self._world.cache.jobs_of(record.key) or self._leases.held(record.uid)
+        return not left and not self._hub.ticket_notes(record.key)
 
     def _read(self, record: ItemRecord) -> WorkItem | str:
         if record.invalid:
@@ -136,7 +143,7 @@ class ItemReconciler:
             action = await self._owned(case, self._claimed(record, case))
             again = ticket_again(case, action) if notes > 0 else None
             outcome = await self._act(case, action, notes=notes if again is None else 0)
-            if (run := _claims(case, action)) is not None:
+            if (run := standing.claims(case, action)) is not None:
                 outcome = await self._start_claimed(case, run, outcome)
         finally:
             if self._slots.put_back(record.key):
@@ -159,7 +166,7 @@ class ItemReconciler:
     def _claimed(self, record: ItemRecord, case: Case) -> Action:
         """The decision, with a slot taken for the run that it claims."""
         action = decide(case)
-        if _claims(case, action) is not None and not self._slots.take(record):
+        if standing.claims(case, action) is not None and not self._slots.take(record):
             return decide(replace(case, facts=replace(case.facts, slot_free=False)))
         return action
 
@@ -167,7 +174,7 @@ class ItemReconciler:
         """The action, with the Leases that it needs in our hands; else to wait for them, or to look again."""
         owner, names = _owner(case.item), needed(case.item, action, enabled=case.policy.transition_lease)
         intent = case.status.transition
-        adopts = intent is not None and _adopts(intent, action)
+        adopts = intent is not None and standing.adopts(intent, action)
         if intent is not None and adopts and not names:
             return action if await self._adopting.is_left(owner.key, intent) else Settle(case.status, after=1.0)
         if text := deploy_under_way(self._world, case, action):
@@ -385,15 +392,3 @@ def _key(item: WorkItem) -> Key:
 
 def _owner(item: WorkItem) -> Owner:
     return Owner(_key(item), item.metadata.uid, item.spec.repository_ref.name)
-
-
-def _adopts(intent: Transition, action: Action) -> bool:
-    """Whether the action makes another's intent ours."""
-    new = action.status.transition if isinstance(action, Settle) else None
-    return new is not None and new.id == intent.id and new.holder != intent.holder
-
-
-def _claims(case: Case, action: Action) -> ActiveRun | None:
-    """The run that the action records, and that was not there before."""
-    run, old = action.status.active_run if isinstance(action, Settle) else None, case.status.active_run
-    return run if run is not None and (old is None or old.name != run.name) else None

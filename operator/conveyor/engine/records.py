@@ -22,6 +22,8 @@ from conveyor.api.annotations import (
 from conveyor.api.names import key_of_item
 from conveyor.api.stages import TERMINAL, Stage
 from conveyor.cluster.protocol import JSONObject, Key
+from conveyor.engine.resting import rests
+from conveyor.engine.shapes import dict_in, dicts_in
 from conveyor.pipeline.lane import Waiter
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,6 +72,8 @@ class ItemRecord:
     """Whether it stays, when deleted, until what it began has ended."""
     deleting: bool
     hints: tuple[tuple[HintClass, str], ...]
+    rests: bool
+    """Whether it has ended, and its own pass would change nothing."""
     invalid: str
     """Why the object cannot be read; it then counts as under way in its own repository only."""
     body: bytes
@@ -184,19 +188,19 @@ def version_of(obj: JSONObject) -> int:
 def item_record(obj: JSONObject, *, dependencies_from: frozenset[str] = ALL_SOURCES) -> ItemRecord:
     """Read tolerantly: whatever the store holds, the record says what is wrong instead of raising."""
     invalid = ""
-    spec, status = _dict(obj, "spec"), _dict(obj, "status")
+    spec, status = dict_in(obj, "spec"), dict_in(obj, "status")
     stage: Stage | None = None
     try:
         stage = Stage(status["stage"]) if "stage" in status else None
     except ValueError:
         invalid = f"unknown stage {str(status['stage'])[:40]!r}: an operator newer than this one may have written it"
-    source = _dict(spec, "source")
+    source = dict_in(spec, "source")
     key = key_of(obj)
     return ItemRecord(
         key=key,
         uid=obj["metadata"]["uid"],
         version=version_of(obj),
-        repository=str(_dict(spec, "repositoryRef").get("name", "")),
+        repository=str(dict_in(spec, "repositoryRef").get("name", "")),
         stage=stage,
         created=_time(obj["metadata"].get("creationTimestamp")),
         item_key=key_of_item(key.name, str(source["key"]) if "key" in source else None),
@@ -204,34 +208,35 @@ def item_record(obj: JSONObject, *, dependencies_from: frozenset[str] = ALL_SOUR
         dependencies=_dependencies(spec, status, dependencies_from),
         suspended=spec.get("suspend") is True,
         stalled=_stalled(status),
-        waiting=str(_dict(status, "waiting").get("reason", "")),
-        role=str(_dict(status, "activeRun").get("role", "")),
-        transition=str(_dict(status, "transition").get("effect", "")),
+        waiting=str(dict_in(status, "waiting").get("reason", "")),
+        role=str(dict_in(status, "activeRun").get("role", "")),
+        transition=str(dict_in(status, "transition").get("effect", "")),
         issue_id=str(source.get("issueID", "")),
-        watched_until=_watched_until(stage, _dict(status, "monitor")),
-        indicated=str(_dict(status, "tracker").get("indicatedState", "")),
+        watched_until=_watched_until(stage, dict_in(status, "monitor")),
+        indicated=str(dict_in(status, "tracker").get("indicatedState", "")),
         branch=str(status.get("branch", "")),
         head_sha=str(status.get("headSHA", "")),
         entered=_time(status.get("stageEnteredTime")),
         job=_job(status, created=True),
         asked_for=_job(status, created=False),
-        deadline=_deadline(_dict(status, "transition")),
+        deadline=_deadline(dict_in(status, "transition")),
         held=TRANSITION_FINALIZER in (obj["metadata"].get("finalizers") or []),
         deleting="deletionTimestamp" in obj["metadata"],
         hints=_hints(obj),
+        rests=rests(stage, obj["metadata"], status),
         invalid=invalid,
         body=slim(obj),
     )
 
 
 def repository_record(obj: JSONObject) -> RepositoryRecord:
-    spec = _dict(obj, "spec")
-    forge = _dict(spec, "forge")
+    spec = dict_in(obj, "spec")
+    forge = dict_in(spec, "forge")
     return RepositoryRecord(
         key=key_of(obj),
         uid=obj["metadata"]["uid"],
         version=version_of(obj),
-        project_id=str(_dict(spec, "tracker").get("projectID", "")),
+        project_id=str(dict_in(spec, "tracker").get("projectID", "")),
         forge="/".join(str(forge.get(part, "")).rstrip("/").lower() for part in ("url", "owner", "name")),
         created=_time(obj["metadata"].get("creationTimestamp")),
         max_runs=_int(spec["maxConcurrentRuns"]) if "maxConcurrentRuns" in spec else None,
@@ -244,9 +249,9 @@ def repository_record(obj: JSONObject) -> RepositoryRecord:
 
 def job_record(obj: JSONObject) -> JobRecord:
     metadata, key = obj["metadata"], key_of(obj)
-    labels, spec, status = _dict(metadata, "labels"), _dict(obj, "spec"), _dict(obj, "status")
+    labels, spec, status = dict_in(metadata, "labels"), dict_in(obj, "spec"), dict_in(obj, "status")
     effect = str(labels.get(LABEL_EFFECT, ""))
-    conditions = _list(status, "conditions")
+    conditions = dicts_in(status, "conditions")
     finished = any(_ended(condition) for condition in conditions)
     held_back = spec.get("suspend") is True and "startTime" not in status
     return JobRecord(
@@ -267,7 +272,7 @@ def job_record(obj: JSONObject) -> JobRecord:
 
 def _told(spec: Mapping[str, Any], status: Mapping[str, Any], *, held_back: bool) -> tuple[str, ...]:
     """`held_back`: an effect's that we have not let begin yet, which is nothing new to its item."""
-    ends = {str(it.get("type")) for it in _list(status, "conditions") if it.get("status") == "True"} & ENDS
+    ends = {str(it.get("type")) for it in dicts_in(status, "conditions") if it.get("status") == "True"} & ENDS
     pods = {word for word in ("active", "terminating") if ends and status.get(word)}
     suspended = {"suspended"} if spec.get("suspend") is True and not held_back else set()
     return tuple(sorted(ends | pods | suspended))
@@ -275,11 +280,6 @@ def _told(spec: Mapping[str, Any], status: Mapping[str, Any], *, held_back: bool
 
 def _ended(condition: Mapping[str, Any]) -> bool:
     return condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
-
-
-def _dict(obj: Mapping[str, Any], field: str) -> dict[str, Any]:
-    value = obj.get(field)
-    return value if isinstance(value, dict) else {}
 
 
 def _int(value: object) -> int:
@@ -295,7 +295,7 @@ def _time(value: object) -> datetime:
 
 def _job(status: Mapping[str, Any], *, created: bool) -> str:
     """Of the run or intent on record; `created`: only where its uid is known, for then it was there."""
-    found = (_dict(status, "activeRun"), _dict(_dict(status, "transition"), "job"))
+    found = (dict_in(status, "activeRun"), dict_in(dict_in(status, "transition"), "job"))
     return next((str(job.get("name", "")) for job in found if job and ("uid" in job or not created)), "")
 
 
@@ -308,13 +308,8 @@ def _watched_until(stage: Stage | None, monitor: Mapping[str, Any]) -> datetime 
     return _time(monitor.get("untilTime")) if watching else None
 
 
-def _list(obj: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
-    value = obj.get(field)
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
 def _stalled(status: Mapping[str, Any]) -> str:
-    for condition in _list(status, "conditions"):
+    for condition in dicts_in(status, "conditions"):
         if condition.get("type") == "Stalled" and condition.get("status") == "True":
             return str(condition.get("reason", ""))
     return ""
@@ -322,11 +317,11 @@ def _stalled(status: Mapping[str, Any]) -> str:
 
 def _dependencies(spec: Mapping[str, Any], status: Mapping[str, Any], sources: frozenset[str]) -> tuple[str, ...]:
     """What is on record, and what the spec asks for and may not be on record yet."""
-    named = _list(spec, "dependsOn") if "Spec" in sources else []
-    named += [entry for entry in _list(status, "dependencies") if entry.get("source") in sources]
+    named = dicts_in(spec, "dependsOn") if "Spec" in sources else []
+    named += [entry for entry in dicts_in(status, "dependencies") if entry.get("source") in sources]
     return tuple(sorted({str(entry["name"]) for entry in named if "name" in entry}))
 
 
 def _hints(obj: JSONObject) -> tuple[tuple[HintClass, str], ...]:
-    annotations = _dict(obj["metadata"], "annotations")
+    annotations = dict_in(obj["metadata"], "annotations")
     return tuple(sorted(hints({key: value for key, value in annotations.items() if isinstance(value, str)}).items()))

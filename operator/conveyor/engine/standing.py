@@ -1,9 +1,23 @@
-"""Whether what a pass put on record a moment ago still stands, on an item that is otherwise what was decided about."""
+"""What a pass puts on record, and whether it still stands a moment later, on an item that is otherwise as it was."""
 
 from __future__ import annotations
 
 from conveyor.api.objects import WorkItem
 from conveyor.api.workitem import ActiveRun, Transition
+from conveyor.pipeline.actions import Action, Settle
+from conveyor.pipeline.case import Case
+
+
+def adopts(intent: Transition, action: Action) -> bool:
+    """Whether the action makes another's intent ours."""
+    new = action.status.transition if isinstance(action, Settle) else None
+    return new is not None and new.id == intent.id and new.holder != intent.holder
+
+
+def claims(case: Case, action: Action) -> ActiveRun | None:
+    """The run that the action records, and that was not there before."""
+    run, old = action.status.active_run if isinstance(action, Settle) else None, case.status.active_run
+    return run if run is not None and (old is None or old.name != run.name) else None
 
 
 def has_run(now: WorkItem, run: ActiveRun, *, before: WorkItem) -> bool:
