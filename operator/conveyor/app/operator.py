@@ -53,6 +53,8 @@ PROBERS = 16
 WIND_UP_SECONDS = 1.5
 """For passes under way at the end. One that is cut off leaves what a crash leaves: the next leader reads, and knows."""
 RELEASE_SECONDS = 2.0
+SLACK_SECONDS = 1.0
+"""What is asked again after tens of seconds may wait so long for others that are due then, too."""
 TICKETS_PER_SECOND = 500
 """How many tickets are looked at after a start, for what they do not show yet: items that move go first."""
 LAPSE_SECONDS = 10.0
@@ -72,7 +74,7 @@ class Operator:
         self._lost: LeadershipLostError | None = None
         self._begun = asyncio.Event()
         self._to_look_at: list[Work] = []
-        self._queue: WorkQueue[Work] = WorkQueue()
+        self._queue: WorkQueue[Work] = WorkQueue(slack=SLACK_SECONDS)
         self._tickets: WorkQueue[Key] = WorkQueue()
         self._watches: WorkQueue[Key] = WorkQueue()
         me = identity(settings)

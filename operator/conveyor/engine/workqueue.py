@@ -65,12 +65,18 @@ class WorkQueue(Generic[K]):
         random: Random | None = None,
         *,
         backoff: Backoff | None = None,
+        slack: float = 0.0,
         call_later: CallLater | None = None,
     ) -> None:
-        """`clock` counts seconds and never goes back; `call_later` is the running loop's unless time is replaced."""
+        """`clock` counts seconds and never goes back; `call_later` is the running loop's unless time is replaced.
+
+        `slack`: what is asked for after ten times as long or more may come so many seconds late, so that what is due
+        at about the same time comes together: a process that wakes for each key alone takes twice the processor time.
+        """
         self._clock = clock
         self._random = random or Random()  # noqa: S311 spreads load, guards nothing
         self._backoff = backoff or Backoff()
+        self._slack = slack
         self._call_later = call_later
         self._requests: dict[K, _Request] = {}
         self._delayed: _Heap[K] = _Heap()
@@ -115,7 +121,7 @@ class WorkQueue(Generic[K]):
         if self._stopped:
             return
         now = self._clock()
-        wanted = _Request(now + max(0.0, seconds), priority)
+        wanted = _Request(self._due(now, max(0.0, seconds)), priority)
         known = self._requests.get(key, wanted)
         request = _Request(min(known.due, wanted.due), max(known.priority, wanted.priority))
         if self._requests.get(key) == request:
@@ -127,6 +133,10 @@ class WorkQueue(Generic[K]):
         else:
             self._delayed.discard(key)
             self._make_ready(key)
+
+    def _due(self, now: float, seconds: float) -> float:
+        due = now + seconds
+        return math.ceil(due / self._slack) * self._slack if 0 < self._slack <= seconds / 10 else due
 
     def retry(self, key: K) -> float:
         """Ask for the key after its backoff, and return those seconds. Each call until `forget` waits longer."""
