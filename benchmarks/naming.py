@@ -3,6 +3,7 @@
 So one status that the pipeline itself has made is every item's, once the numbers are replaced (`templates`).
 """
 
+import functools
 import re
 
 from conveyor.api.names import branch_name
@@ -33,6 +34,7 @@ def lane(index: int) -> str:
     return f"lane-{index:04d}"
 
 
+@functools.cache
 def branch(number: int) -> str:
     return branch_name(key(number), TITLE)
 

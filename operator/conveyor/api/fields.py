@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -44,9 +44,12 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=only)
 
 
+_NONE = timedelta()
+
+
 def rfc3339(time: datetime) -> str:
     """Whole seconds in UTC with a `Z`: the API server compares times as strings."""
-    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    utc = time if time.utcoffset() == _NONE else time.astimezone(UTC)
     return f"{utc.isoformat()[:19]}Z"
 
 

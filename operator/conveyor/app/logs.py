@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -31,6 +32,8 @@ _REDACTED = "[redacted]"
 
 
 def configure(level: int = logging.INFO) -> None:
+    # Asked of the system for each line and shown in none (logging: Optimization).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -66,8 +69,13 @@ def places(error: BaseException) -> Iterator[str]:
     yield f"{type(error).__name__}{where}"
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
 def _value(key: str, value: object) -> object:
-    if _SECRET_NAME.search(key):
+    if _is_secret(key):
         return _REDACTED
     match value:
         case None | bool() | int() | float():

@@ -32,9 +32,17 @@ def merge_patch(old: JSONObject, new: JSONObject) -> JSONObject | None:
 
 
 def model_patch(old: M, new: M) -> JSONObject | None:
-    """`merge_patch` of both as the API has them. Only fields that differ are spelled out: most of a status stays."""
+    """`merge_patch` of both as the API has them. Only fields that differ are spelled out: most of a status stays.
+
+    A list that has grown is sent whole whatever it was, so what it was is not spelled out either.
+    """
     changed = {name for name in type(new).model_fields if getattr(old, name) != getattr(new, name)}
-    return merge_patch(old.dump(only=changed), new.dump(only=changed)) if changed else None
+    known = {name for name in changed if not _is_resized(getattr(old, name), getattr(new, name))}
+    return merge_patch(old.dump(only=known), new.dump(only=changed)) if changed else None
+
+
+def _is_resized(old: object, new: object) -> bool:
+    return isinstance(old, tuple) and isinstance(new, tuple) and len(old) != len(new)
 
 
 def apply_merge_patch(target: JSONObject, patch: JSONObject) -> JSONObject:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from conveyor.api.annotations import GROUP
 from conveyor.cluster.leases import LeaseRecord, LeaseSpec
@@ -27,9 +27,8 @@ class Kind(StrEnum):
     REPOSITORY = "repositories"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """Namespace and name."""
+class Key(NamedTuple):
+    """Namespace and name. A tuple, for everything is looked up by it: its hash costs nothing."""
 
     namespace: str
     name: str

@@ -61,7 +61,7 @@ from conveyor.pipeline.leases import kept, leases_of, needed
 from conveyor.pipeline.orphaned import decide_without_repository
 from conveyor.pipeline.requests import wait_to_answer
 from conveyor.pipeline.runs import follow
-from conveyor.pipeline.wants import wants
+from conveyor.pipeline.wants import Want, wants
 from conveyor.web.errors import OutsideError, RateLimited
 
 logger = logging.getLogger(__name__)
@@ -232,7 +232,8 @@ class ItemReconciler:
             slot_free=self._slots.free(record),
             nonce=self._world.nonce(),
         )
-        facts = replace(facts, **lanes.blockers(self._world, record, facts.ticket))
+        if Want.TICKET in wanted:
+            facts = replace(facts, **lanes.blockers(self._world, record, facts.ticket))
         if any(isinstance(getattr(facts, want.value), Unknown) for want in wanted):
             self._world.telemetry.gate_error()
         if record.watched_until is not None:
