@@ -124,6 +124,9 @@ async def test_ingress_reads_hints_and_creates(store: ApiServer, kube: Kube, nam
     read_again = await store.item(namespace, ITEM)
     assert read_again is not None
     assert read_again.hints["push"] == "one"
+    glanced_at = await store.item(namespace, ITEM, newest=False)
+    assert glanced_at is not None
+    assert (glanced_at.repository, glanced_at.branch) == ("shop", BRANCH)
 
     new = CreateItem("shop-et-18", "shop", SOURCE, HintClass.TICKET, "three")
     assert await store.create_item(namespace, new)

@@ -20,6 +20,9 @@ MAX_CONNECTIONS = 16
 KEPT_SECONDS = 60.0
 """An idle connection is kept so long: a new one costs more than a call. The API server closes its own after 90."""
 
+FROM_CACHE = "?resourceVersion=0"
+"""Any version will do: the API server answers from its watch cache and does not ask etcd."""
+
 _PLURAL: dict[Kind, str] = {"WorkItem": "workitems", "Repository": "repositories"}
 # A write's reply is the whole object, which we do not want.
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -49,8 +52,8 @@ class ApiServer:
     async def repository(self, namespace: str, name: str) -> RepositoryView | None:
         return await self._get("Repository", namespace, name, read=read_repository)
 
-    async def item(self, namespace: str, name: str) -> ItemView | None:
-        return await self._get("WorkItem", namespace, name, read=read_item)
+    async def item(self, namespace: str, name: str, *, newest: bool = True) -> ItemView | None:
+        return await self._get("WorkItem", namespace, name, read=read_item, query="" if newest else FROM_CACHE)
 
     async def put_hint(self, namespace: str, hint: PatchHint) -> bool:
         patch = {"metadata": {"annotations": {hint_key(hint.hint): hint.value}}}
@@ -66,8 +69,10 @@ class ApiServer:
         status, _ = await self._call("GET", "/version")
         _expect(status, done=(200,))
 
-    async def _get(self, kind: Kind, namespace: str, name: str, *, read: Callable[[bytes], _View]) -> _View | None:
-        status, body = await self._call("GET", _path(kind, namespace, name))
+    async def _get(
+        self, kind: Kind, namespace: str, name: str, *, read: Callable[[bytes], _View], query: str = ""
+    ) -> _View | None:
+        status, body = await self._call("GET", _path(kind, namespace, name) + query)
         if not _expect(status, done=(200,), other=404):
             return None
         try:

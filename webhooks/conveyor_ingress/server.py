@@ -28,7 +28,7 @@ from conveyor_ingress.store import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-STORE_ATTEMPTS = 3
+STORE_AGAIN = 2
 """Looks at the objects again so often when one of them came or went between the look and the write."""
 
 
@@ -119,24 +119,29 @@ class Receiver:
         return await self._store(event, where, repository)
 
     async def _store(self, event: Event, where: _Where, repository: str) -> Answer:
+        namespace = where.path.namespace
         try:
             async with asyncio.timeout(limits.STORE_SECONDS):
-                for _ in range(STORE_ATTEMPTS):
-                    decision = await self._look(event, where.path.namespace, repository)
+                for glance in (not self.remembered.may_be_repeated(namespace, event), *(False,) * STORE_AGAIN):
+                    decision = await self._look(event, namespace, repository, glance=glance)
                     answer = await self._carry_out(decision, where)
+                    if answer is answers.ACCEPTED:
+                        self.remembered.keep_stored(namespace, event)
                     if answer is not None:
                         return answer
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("a delivery could not be stored", extra={"source": where.sender.name, "error": str(error)})
         return answers.UNAVAILABLE
 
-    async def _look(self, event: Event, namespace: str, name: str) -> Decision:
+    async def _look(self, event: Event, namespace: str, name: str, *, glance: bool) -> Decision:
+        """`glance`: what was there a moment ago may do, which is enough to say that an event is an item's, and new."""
         known, item, looked_for = self.remembered.repository(namespace, name), None, None
         if known and (looked_for := item_of(event, known)):
-            item = await self.store.item(namespace, looked_for)
-            decision = resolve(event, known, item)
-            if suffices_for(decision):
-                return decision
+            for newest in (False, True) if glance else (True,):
+                item = await self.store.item(namespace, looked_for, newest=newest)
+                decision = resolve(event, known, item)
+                if suffices_for(decision, newest=newest):
+                    return decision
         repository = await self.store.repository(namespace, name)
         self.remembered.keep(namespace, name, repository)
         candidate = item_of(event, repository) if repository else None

@@ -17,7 +17,9 @@ class Store(Protocol):
 
     async def repository(self, namespace: str, name: str) -> RepositoryView | None: ...
 
-    async def item(self, namespace: str, name: str) -> ItemView | None: ...
+    async def item(self, namespace: str, name: str, *, newest: bool = True) -> ItemView | None:
+        """`newest`: as it is now; else as it was a moment ago, which costs the API server a fraction."""
+        ...
 
     async def put_hint(self, namespace: str, hint: PatchHint) -> bool:
         """False: the object is gone."""

@@ -13,11 +13,15 @@ View = TypeVar("View")
 
 
 class MemoryStore:
-    """`down` makes every call fail, `rival` creates an item between a look and the next create."""
+    """`down` makes every call fail, `rival` creates an item between a look and the next create.
+
+    `before`: items as whoever does not ask for the newest finds them, where that is not as they are.
+    """
 
     def __init__(self) -> None:
         self.repositories: dict[tuple[str, str], Object] = {}
         self.items: dict[tuple[str, str], Object] = {}
+        self.before: dict[tuple[str, str], Object | None] = {}
         self.reads = 0
         self.writes: list[PatchHint | CreateItem] = []
         self.down = False
@@ -27,8 +31,10 @@ class MemoryStore:
         found = self._read(self.repositories, namespace, name)
         return None if found is None else _parsed(found, read_repository)
 
-    async def item(self, namespace: str, name: str) -> ItemView | None:
+    async def item(self, namespace: str, name: str, *, newest: bool = True) -> ItemView | None:
         found = self._read(self.items, namespace, name)
+        if not newest:
+            found = self.before.get((namespace, name), found)
         return None if found is None else _parsed(found, read_item)
 
     async def put_hint(self, namespace: str, hint: PatchHint) -> bool:

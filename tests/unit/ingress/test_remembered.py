@@ -1,12 +1,14 @@
 """What a remembered Repository may be used for, and what is decided upon one that is read now."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from conveyor.api.annotations import HintClass
-from conveyor_ingress import remembered
+from conveyor_ingress import remembered, senders
 from conveyor_ingress.answers import Why
+from conveyor_ingress.events import ForgeEvent
 from conveyor_ingress.remembered import KEPT_SECONDS, Remembered, suffices_for
 from conveyor_ingress.resolve import CreateItem, Decision, Duplicate, Ignored, PatchHint
 from conveyor_ingress.views import RepositoryView
@@ -36,6 +38,45 @@ async def test_event_about_an_item_of_a_remembered_repository_costs_one_read(ing
     assert (await ingress.send(pushed("b"))).status == "accepted"
     assert (await ingress.send(pushed("b"))).status == "duplicate"
     assert ingress.store.reads - before == 2
+
+
+async def test_duplicate_of_what_another_replica_stored_costs_two_reads(ingress: Ingress) -> None:
+    ingress.store.items[NAMESPACE, "shop-proj-1"] = item("shop-proj-1", of="shop", branch="feature/PROJ-1")
+    await ingress.send(pushed("a"))
+    found = senders.of_path(pushed("b").path)
+    assert found is not None
+    event = found[0].parse(pushed("b").headers, pushed("b").body)
+    assert isinstance(event, ForgeEvent)
+    annotations = ingress.store.items[NAMESPACE, "shop-proj-1"]["metadata"]["annotations"]
+    annotations["hint.conveyor.dev/push"] = event.value
+    before = ingress.store.reads
+    assert (await ingress.send(pushed("b"))).status == "duplicate"
+    assert ingress.store.reads - before == 2
+
+
+async def test_branch_that_was_moved_on_and_back_is_news_though_a_moment_ago_it_was_not(ingress: Ingress) -> None:
+    key = (NAMESPACE, "shop-proj-1")
+    ingress.store.items[key] = item("shop-proj-1", of="shop", branch="feature/PROJ-1")
+    await ingress.send(pushed("a"))
+    ingress.store.before[key] = deepcopy(ingress.store.items[key])
+    await ingress.send(pushed("b"))
+    assert (await ingress.send(pushed("a"))).status == "accepted"
+    assert ingress.store.items[key] == ingress.store.before[key]
+
+
+async def test_event_of_an_item_that_was_not_there_a_moment_ago_is_the_items(ingress: Ingress) -> None:
+    await ingress.send(pushed("a", "main"))
+    ingress.store.items[NAMESPACE, "shop-proj-1"] = item("shop-proj-1", of="shop", branch="feature/PROJ-1")
+    ingress.store.before[NAMESPACE, "shop-proj-1"] = None
+    assert (await ingress.send(pushed("b"))).status == "accepted"
+    assert ingress.hints("WorkItem", "shop-proj-1").keys() == {"push"}
+
+
+async def test_event_of_an_item_that_is_gone_since_a_moment_ago_is_its_repositorys(ingress: Ingress) -> None:
+    await ingress.send(pushed("a", "main"))
+    ingress.store.before[NAMESPACE, "shop-proj-1"] = item("shop-proj-1", of="shop", branch="feature/PROJ-1")
+    assert (await ingress.send(pushed("b"))).status == "accepted"
+    assert ingress.hints("Repository", "shop")["push"].startswith("feature/PROJ-1 ")
 
 
 async def test_event_of_a_repository_that_was_made_anew_meanwhile_is_not_ignored(ingress: Ingress) -> None:
@@ -81,15 +122,18 @@ async def test_item_is_looked_for_under_the_new_key_of_a_project(ingress: Ingres
 @pytest.mark.parametrize(
     ("decision", "enough"),
     [
-        (PatchHint("WorkItem", "shop-et-1", HintClass.PUSH, "v"), True),
-        (Duplicate(), True),
-        (PatchHint("Repository", "shop", HintClass.PUSH, "v"), False),
-        (CreateItem("shop-et-1", "shop", {}, HintClass.TICKET, "v"), False),
-        *((Ignored(why), False) for why in Why),
+        (PatchHint("WorkItem", "shop-et-1", HintClass.PUSH, "v"), (True, True)),
+        (Duplicate(), (True, False)),
+        (PatchHint("Repository", "shop", HintClass.PUSH, "v"), (False, False)),
+        (CreateItem("shop-et-1", "shop", {}, HintClass.TICKET, "v"), (False, False)),
+        *((Ignored(why), (False, False)) for why in Why),
     ],
 )
-def test_only_what_is_about_an_item_is_decided_upon_a_remembered_repository(decision: Decision, enough: bool) -> None:
-    assert suffices_for(decision) is enough
+def test_only_what_is_about_an_item_is_decided_upon_a_remembered_repository(
+    decision: Decision, enough: tuple[bool, bool]
+) -> None:
+    """Read now, or a moment ago."""
+    assert tuple(suffices_for(decision, newest=newest) for newest in (True, False)) == enough
 
 
 def test_hints_and_starting_states_are_not_remembered() -> None:
@@ -120,3 +164,13 @@ def test_so_many_are_remembered_and_the_oldest_goes_first(monkeypatch: pytest.Mo
     for name in ("one", "two", "one", "three"):
         known.keep("team-a", name, VIEW)
     assert [known.repository("team-a", name) is not None for name in ("one", "two", "three")] == [True, False, True]
+
+
+def test_so_many_stored_events_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "MAX_STORED", 2)
+    known = Remembered(Clock())
+    one, two, three = (ForgeEvent("push", "bot/shop", HintClass.PUSH, value) for value in ("1", "2", "3"))
+    for event in (one, two, three):
+        known.keep_stored("team-a", event)
+    assert [known.may_be_repeated("team-a", event) for event in (one, two, three)] == [False, True, True]
+    assert not known.may_be_repeated("team-b", three)
