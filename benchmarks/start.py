@@ -10,8 +10,9 @@ from benchmarks import machine, naming
 from conveyor.cluster.protocol import Key
 
 WINDOW_SECONDS = 1.0
-AT_REST = 0.3
-"""The share of a core that operator and servers may take together."""
+AT_REST = 0.15
+"""The share of a core that operator and servers may take together: what polls takes half of that, and the tickets that
+are looked at after a start more."""
 
 
 class Start:
