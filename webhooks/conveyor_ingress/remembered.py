@@ -58,7 +58,7 @@ def suffices_for(decision: Decision, *, newest: bool) -> bool:
     """Whether a decision upon a remembered Repository may be carried out: it is about an item.
 
     `newest`: the item was read now. A duplicate is one only then: a branch that was moved on and back since is news,
-    though what was there a moment ago says the same. A hint is right in any case.
+    though what was there a moment ago says the same. A hint on what was its item a moment ago does no harm.
     """
     if isinstance(decision, Duplicate):
         return newest

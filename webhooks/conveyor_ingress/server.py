@@ -18,16 +18,18 @@ from aiohttp import web
 from conveyor_ingress import answers, limits, senders, signatures
 from conveyor_ingress.answers import Answer, Refusal, Why
 from conveyor_ingress.connections import response
-from conveyor_ingress.events import OTHER, Event, Malformed, Skipped, TicketEvent
+from conveyor_ingress.events import OTHER, Event, ForgeEvent, Malformed, Skipped, TicketEvent
 from conveyor_ingress.metrics import UNKNOWN_SOURCE, UNVERIFIED, Metrics
 from conveyor_ingress.remembered import Remembered, suffices_for
 from conveyor_ingress.resolve import CreateItem, Decision, Duplicate, Ignored, PatchHint, item_of, resolve
 from conveyor_ingress.secrets import Registration, Secrets, Unconfigured
 from conveyor_ingress.senders import Path, Sender
 from conveyor_ingress.store import Store, StoreUnavailable
+from conveyor_ingress.views import ItemView
 
 log = logging.getLogger(__name__)
 
+GLANCE_SECONDS = 1.0
 STORE_AGAIN = 2
 """Looks at the objects again so often when one of them came or went between the look and the write."""
 
@@ -122,7 +124,7 @@ class Receiver:
         namespace = where.path.namespace
         try:
             async with asyncio.timeout(limits.STORE_SECONDS):
-                for glance in (not self.remembered.may_be_repeated(namespace, event), *(False,) * STORE_AGAIN):
+                for glance in (self._is_likely_new(namespace, event), *(False,) * STORE_AGAIN):
                     decision = await self._look(event, namespace, repository, glance=glance)
                     answer = await self._carry_out(decision, where)
                     if answer is answers.ACCEPTED:
@@ -133,12 +135,16 @@ class Receiver:
             log.warning("a delivery could not be stored", extra={"source": where.sender.name, "error": str(error)})
         return answers.UNAVAILABLE
 
+    def _is_likely_new(self, namespace: str, event: Event) -> bool:
+        """Of a ticket the newest is to be known: that the operator has set its state itself is a moment old at most."""
+        return isinstance(event, ForgeEvent) and not self.remembered.may_be_repeated(namespace, event)
+
     async def _look(self, event: Event, namespace: str, name: str, *, glance: bool) -> Decision:
         """`glance`: what was there a moment ago may do, which is enough to say that an event is an item's, and new."""
         known, item, looked_for = self.remembered.repository(namespace, name), None, None
         if known and (looked_for := item_of(event, known)):
             for newest in (False, True) if glance else (True,):
-                item = await self.store.item(namespace, looked_for, newest=newest)
+                item = await (self.store.item if newest else self._glance)(namespace, looked_for)
                 decision = resolve(event, known, item)
                 if suffices_for(decision, newest=newest):
                     return decision
@@ -148,6 +154,14 @@ class Receiver:
         if candidate != looked_for:
             item = await self.store.item(namespace, candidate) if candidate else None
         return resolve(event, repository, item)
+
+    async def _glance(self, namespace: str, name: str) -> ItemView | None:
+        """None as well where it cannot be had: then the newest is asked for."""
+        try:
+            async with asyncio.timeout(GLANCE_SECONDS):
+                return await self.store.item(namespace, name, newest=False)
+        except (StoreUnavailable, TimeoutError):
+            return None
 
     async def _carry_out(self, decision: Decision, where: _Where) -> Answer | None:
         """None when the object came or went meanwhile."""

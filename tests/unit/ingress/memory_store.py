@@ -24,7 +24,7 @@ class MemoryStore:
         self.before: dict[tuple[str, str], Object | None] = {}
         self.reads = 0
         self.writes: list[PatchHint | CreateItem] = []
-        self.down = False
+        self.down = self.cannot_be_glanced_at = False
         self.rival: Object | None = None
 
     async def repository(self, namespace: str, name: str) -> RepositoryView | None:
@@ -33,6 +33,8 @@ class MemoryStore:
 
     async def item(self, namespace: str, name: str, *, newest: bool = True) -> ItemView | None:
         found = self._read(self.items, namespace, name)
+        if not newest and self.cannot_be_glanced_at:
+            raise StoreUnavailable("the watch cache is not ready")
         if not newest:
             found = self.before.get((namespace, name), found)
         return None if found is None else _parsed(found, read_item)

@@ -28,10 +28,12 @@ class Scripted:
         self.hangs = False
         self.connections = set[object]()
         self.asked: list[tuple[str, str, str, str]] = []
+        self.queries: list[str] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         authorization = request.headers.get("Authorization", "")
         self.connections.add(request.transport)
+        self.queries.append(request.query_string)
         self.asked.append((request.method, request.path, authorization, await request.text()))
         if self.hangs:
             await asyncio.Event().wait()
@@ -85,6 +87,14 @@ async def test_create_that_is_neither_yes_nor_no_is_unavailable(
 async def test_absent_object_is_none(store: ApiServer, scripted: Scripted) -> None:
     scripted.status = 404
     assert await store.item("team-a", "shop-et-1") is None
+
+
+async def test_newest_is_read_from_etcd_and_a_glance_is_not(store: ApiServer, scripted: Scripted) -> None:
+    scripted.status = 404
+    await store.repository("team-a", "shop")
+    await store.item("team-a", "shop-et-1")
+    await store.item("team-a", "shop-et-1", newest=False)
+    assert scripted.queries == ["", "", "resourceVersion=0"]
 
 
 async def test_patch_of_an_absent_object_is_not_stored(store: ApiServer, scripted: Scripted) -> None:

@@ -40,15 +40,19 @@ async def test_event_about_an_item_of_a_remembered_repository_costs_one_read(ing
     assert ingress.store.reads - before == 2
 
 
+def stored_by_another_replica(ingress: Ingress, delivery: Delivery) -> None:
+    found = senders.of_path(delivery.path)
+    assert found is not None
+    event = found[0].parse(delivery.headers, delivery.body)
+    assert isinstance(event, ForgeEvent)
+    annotations = ingress.store.items[NAMESPACE, "shop-proj-1"]["metadata"].setdefault("annotations", {})
+    annotations["hint.conveyor.dev/push"] = event.value
+
+
 async def test_duplicate_of_what_another_replica_stored_costs_two_reads(ingress: Ingress) -> None:
     ingress.store.items[NAMESPACE, "shop-proj-1"] = item("shop-proj-1", of="shop", branch="feature/PROJ-1")
     await ingress.send(pushed("a"))
-    found = senders.of_path(pushed("b").path)
-    assert found is not None
-    event = found[0].parse(pushed("b").headers, pushed("b").body)
-    assert isinstance(event, ForgeEvent)
-    annotations = ingress.store.items[NAMESPACE, "shop-proj-1"]["metadata"]["annotations"]
-    annotations["hint.conveyor.dev/push"] = event.value
+    stored_by_another_replica(ingress, pushed("b"))
     before = ingress.store.reads
     assert (await ingress.send(pushed("b"))).status == "duplicate"
     assert ingress.store.reads - before == 2
@@ -57,11 +61,20 @@ async def test_duplicate_of_what_another_replica_stored_costs_two_reads(ingress:
 async def test_branch_that_was_moved_on_and_back_is_news_though_a_moment_ago_it_was_not(ingress: Ingress) -> None:
     key = (NAMESPACE, "shop-proj-1")
     ingress.store.items[key] = item("shop-proj-1", of="shop", branch="feature/PROJ-1")
-    await ingress.send(pushed("a"))
+    await ingress.send(pushed("c", "main"))
+    stored_by_another_replica(ingress, pushed("a"))
     ingress.store.before[key] = deepcopy(ingress.store.items[key])
     await ingress.send(pushed("b"))
     assert (await ingress.send(pushed("a"))).status == "accepted"
     assert ingress.store.items[key] == ingress.store.before[key]
+
+
+async def test_event_is_the_items_where_it_cannot_be_glanced_at(ingress: Ingress) -> None:
+    ingress.store.items[NAMESPACE, "shop-proj-1"] = item("shop-proj-1", of="shop", branch="feature/PROJ-1")
+    await ingress.send(pushed("a", "main"))
+    ingress.store.cannot_be_glanced_at = True
+    assert (await ingress.send(pushed("b"))).status == "accepted"
+    assert ingress.hints("WorkItem", "shop-proj-1").keys() == {"push"}
 
 
 async def test_event_of_an_item_that_was_not_there_a_moment_ago_is_the_items(ingress: Ingress) -> None:
