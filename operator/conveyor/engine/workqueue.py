@@ -116,12 +116,15 @@ class WorkQueue(Generic[K]):
         """Ask for the key in that time, or sooner if it is asked for sooner. Must be called on the event loop.
 
         The earliest time and the highest priority asked for count until the key is handed out. So a delay is dropped
-        when the key is ready already: its worker sees the state of then and says itself when to look again.
+        when the key is ready already: its worker sees the state of then and says itself when to look again. A long
+        delay may end later by the queue's slack.
         """
+        now = self._clock()
+        self._ask(key, now, _Request(self._due(now, max(0.0, seconds)), priority))
+
+    def _ask(self, key: K, now: float, wanted: _Request) -> None:
         if self._stopped:
             return
-        now = self._clock()
-        wanted = _Request(self._due(now, max(0.0, seconds)), priority)
         known = self._requests.get(key, wanted)
         request = _Request(min(known.due, wanted.due), max(known.priority, wanted.priority))
         if self._requests.get(key) == request:
@@ -141,8 +144,8 @@ class WorkQueue(Generic[K]):
     def retry(self, key: K) -> float:
         """Ask for the key after its backoff, and return those seconds. Each call until `forget` waits longer."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        seconds = self._backoff.seconds(failures, self._random)
-        self.add_after(key, seconds)
+        seconds, now = self._backoff.seconds(failures, self._random), self._clock()
+        self._ask(key, now, _Request(now + seconds, 0))  # without slack: what failed together comes back apart
         return seconds
 
     def forget(self, key: K) -> None:

@@ -169,6 +169,12 @@ async def test_long_delays_that_end_at_about_the_same_time_end_together(time_: M
     assert (before, await take_ready(queue)) == ([], ["a", "b"])
 
 
+async def test_backoff_has_no_slack(time_: ManualTime) -> None:
+    queue = WorkQueue[str](time_.clock, seeded(1), backoff=Backoff(40.3, 40.3), call_later=time_.call_later, slack=1.0)
+    time_.advance(queue.retry("a"))
+    assert await take_ready(queue) == ["a"]
+
+
 async def test_short_delay_has_no_slack(time_: ManualTime) -> None:
     queue = WorkQueue[str](time_.clock, call_later=time_.call_later, slack=1.0)
     queue.add_after("a", 9.5)
