@@ -95,7 +95,7 @@ class Connection:
         self._configuration, self._token = configuration, token
         self._rest: Any = RESTClientObject(configuration)  # carries no types
         self._host = configuration.host.rstrip("/")
-        self._options = _options(configuration)
+        self._options = options(configuration)
         self._calls: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
 
@@ -220,7 +220,7 @@ async def from_kubeconfig(path: Path, *, context: str | None = None) -> Connecti
     return Connection(configuration)
 
 
-def _options(configuration: Configuration) -> dict[str, Any]:
+def options(configuration: Configuration) -> dict[str, Any]:
     """Of every request. A redirect is an answer that nobody expects: a write followed as a read would look done."""
     asked = {
         "proxy": configuration.proxy,

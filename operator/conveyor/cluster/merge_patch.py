@@ -34,7 +34,7 @@ def merge_patch(old: JSONObject, new: JSONObject) -> JSONObject | None:
 def model_patch(old: M, new: M) -> JSONObject | None:
     """`merge_patch` of both as the API has them. Only fields that differ are spelled out: most of a status stays.
 
-    A list that has grown is sent whole whatever it was, so what it was is not spelled out either.
+    A list of another length is sent whole whatever it was, so what it was is not spelled out either.
     """
     changed = {name for name in type(new).model_fields if getattr(old, name) != getattr(new, name)}
     known = {name for name in changed if not _is_resized(getattr(old, name), getattr(new, name))}

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class Key(NamedTuple):
-    """Namespace and name. A tuple, for everything is looked up by it: its hash costs nothing."""
+    """Namespace and name. A tuple, for everything is looked up by it, and a tuple's hash is cheap."""
 
     namespace: str
     name: str
@@ -68,10 +68,10 @@ Written = Won | Lost | Rejected | Uncertain
 
 class Cluster(Protocol):
     async def get(self, kind: Kind, key: Key) -> JSONObject | None:
-        """The object from the API server itself (a quorum read), without managedFields."""
+        """The object from the API server itself (a quorum read). Of managedFields it has who applies it, no more."""
 
     def pages(self, kind: Kind) -> AsyncIterator[list[JSONObject]]:
-        """All objects of a kind in the watched namespaces, without managedFields.
+        """All objects of a kind in the watched namespaces, as `get` has them.
 
         A listing that expires is begun anew: then pages come again, and newer.
         """

@@ -4,6 +4,7 @@
 |---|---|---|
 | 2xx | Won | the object |
 | 409 (Conflict, AlreadyExists), 404 of the object | Lost | NotFound, Conflict |
+| 3xx, which is followed nowhere: who sent it says nothing of the store | Uncertain | Unavailable, Ambiguous |
 | other 4xx, and 500 "request is too large" (measured: permanent in a transient's dress) | Rejected | Refused |
 | 404 of the resource: its API is not served now | raises Unavailable | Unavailable |
 | other 5xx | Uncertain | Unavailable for reads, Ambiguous |
@@ -53,7 +54,7 @@ def failure(reply: Reply, wanted: str, *, reading: bool = False, secret: bool = 
             )
         case 409:
             return Conflict(text, status=409)
-        case status if status >= 500 and not _too_large(reply.body):
+        case status if status < 400 or (status >= 500 and not _too_large(reply.body)):
             return Unavailable(text, status=status) if reading else Ambiguous(text, status=status)
         case status:
             return Refused(text, status=status)

@@ -12,8 +12,16 @@ from aiohttp.test_utils import TestServer, unused_port
 from kubernetes.aio.client.configuration import Configuration
 
 from conveyor.cluster.client import KubernetesCluster
-from conveyor.cluster.connection import TOKEN_SECONDS, Connection, Reply, TokenFile, from_kubeconfig, in_cluster
-from conveyor.cluster.protocol import Key, Kind, Rejected, Uncertain
+from conveyor.cluster.connection import (
+    TOKEN_SECONDS,
+    Connection,
+    Reply,
+    TokenFile,
+    from_kubeconfig,
+    in_cluster,
+    options,
+)
+from conveyor.cluster.protocol import Key, Kind, Uncertain
 from conveyor.web.errors import Ambiguous, BadCredentials, RateLimited, Unavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -106,7 +114,7 @@ async def test_write_that_is_redirected_does_not_count_as_stored() -> None:
     async with api_server(handler) as connection:
         cluster = KubernetesCluster(connection)
         written = await cluster.patch_status(Kind.WORKITEM, KEY, resource_version="1", status={})
-    assert isinstance(written, Rejected)
+    assert isinstance(written, Uncertain)
 
 
 async def test_busy_api_server_says_when_to_come_back() -> None:
@@ -213,3 +221,16 @@ async def test_unusable_kubeconfig_is_named(tmp_path: Path, content: str | None)
         (tmp_path / "config").write_text(content)
     with pytest.raises(Unavailable, match="config cannot be used"):
         await from_kubeconfig(tmp_path / "config")
+
+
+async def test_proxy_and_server_name_of_a_kubeconfig_go_with_every_request() -> None:
+    configuration = Configuration(host="https://10.0.0.1:6443")
+    assert options(configuration) == {"allow_redirects": False}
+    configuration.proxy, configuration.proxy_headers = "http://proxy.test:3128", {"X-Of": "us"}
+    configuration.tls_server_name = "kubernetes.default"
+    assert options(configuration) == {
+        "allow_redirects": False,
+        "proxy": "http://proxy.test:3128",
+        "proxy_headers": {"X-Of": "us"},
+        "server_hostname": "kubernetes.default",
+    }

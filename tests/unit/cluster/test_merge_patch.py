@@ -1,11 +1,14 @@
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conveyor.cluster.merge_patch import apply_merge_patch, merge_patch
+from conveyor.api.stages import Stage
+from conveyor.api.workitem import HistoryEntry, WorkItemStatus
+from conveyor.cluster.merge_patch import apply_merge_patch, merge_patch, model_patch
 
 SCALARS = st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "b"])
 NAMES = st.sampled_from("abc")
@@ -108,3 +111,26 @@ def test_patches_of_the_rfc_give_its_results(
 ) -> None:
     """RFC 7386, appendix A: the rows whose target and patch are objects."""
     assert apply_merge_patch(target, patch) == result
+
+
+ENTRIES = st.builds(
+    HistoryEntry,
+    from_stage=st.just(Stage.TESTING),
+    to_stage=st.just(Stage.DONE),
+    time=st.just(datetime(2026, 11, 22, tzinfo=UTC)),
+    actor=st.just("conveyor"),
+    cause=st.sampled_from(["one", "another"]),
+)
+STATUSES = st.builds(
+    WorkItemStatus,
+    stage=st.sampled_from([None, Stage.TESTING, Stage.DONE]),
+    branch=st.sampled_from([None, "feature/ET-1"]),
+    history=st.lists(ENTRIES, max_size=3).map(tuple),
+)
+
+
+@given(STATUSES, STATUSES)
+def test_patch_of_models_makes_the_one_of_the_other(old: WorkItemStatus, new: WorkItemStatus) -> None:
+    patch = model_patch(old, new)
+    assert apply_merge_patch(old.dump(), patch or {}) == new.dump()
+    assert (patch is None) is (old.dump() == new.dump())
