@@ -1,6 +1,7 @@
 """Items that have ended and that nothing is left to be done about: told by the object itself, without a whole pass.
 
-Most of what there is has ended. After a start each of them is looked at, and after each change of its Repository.
+Most of what there is has ended. After a start each of them is looked at, and after each change of its Repository. One
+with something in it that we cannot read rests as well: its end is clear, and nobody has to be told.
 """
 
 from __future__ import annotations
