@@ -14,6 +14,8 @@ _DANGEROUS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # controls, 
 
 def printable(text: str) -> str:
     """Without control, invisible and direction-changing characters; line breaks and tabs stay."""
+    if text.isprintable():  # none of the dangerous ones is
+        return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(each for each in text if each in _KEPT or unicodedata.category(each) not in _DANGEROUS)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.config.kube_config import load_kube_config
 from pydantic_core import from_json, to_json
+from yarl import URL
 
 from conveyor.cluster.protocol import JSONObject
 from conveyor.web.errors import Ambiguous, BadCredentials, RateLimited, Unavailable
@@ -47,6 +49,8 @@ PAGE_BYTES = 2**21
 """What is read ahead of us: a page of a listing has some megabytes, and aiohttp's 64 KiB would stop it at each step."""
 KEPT_SECONDS = 60.0
 """An idle connection is kept so long: a new one costs more than a call. The API server closes its own after 90."""
+READ = aiohttp.ClientTimeout(total=READ_SECONDS, connect=CONNECT_SECONDS)
+WRITE = aiohttp.ClientTimeout(total=WRITE_SECONDS, connect=CONNECT_SECONDS)
 SILENT_SECONDS = 75.0
 """A watch without changes sends a bookmark every minute (kube-apiserver); one that sends nothing for longer is dead."""
 TOKEN_SECONDS = 60.0
@@ -135,11 +139,11 @@ class Connection:
         Raises Unavailable where nothing was sent or a read had no answer, Ambiguous where a write had none,
         BadCredentials for 401 and RateLimited for 429, which the API server gives before it does anything.
         """
-        url = f"{self._host}{path}?{urlencode(params)}" if params else self._host + path
-        wanted = f"{method} {path}"
+        url, wanted = self._url(path, params or {}), f"{method} {path}"
         headers = await self._headers(content_type, accept)
-        total = timeout or (READ_SECONDS if method == "GET" else WRITE_SECONDS)
-        limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS)
+        limits = READ if method == "GET" else WRITE
+        if timeout is not None:
+            limits = aiohttp.ClientTimeout(total=timeout, connect=CONNECT_SECONDS)
         data = None if body is None else to_json(body)
         self._calls = self._calls or self._session(limit=MAX_CONNECTIONS)
         try:
@@ -161,7 +165,7 @@ class Connection:
         Raises, its lines too, Unavailable where it is refused, with its status, and where there is no connection, or
         it breaks off or falls silent; else as `request`.
         """
-        url, wanted = f"{self._host}{path}?{urlencode(params)}", f"GET {path}"
+        url, wanted = self._url(path, params), f"GET {path}"
         limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
         headers = await self._headers(JSON, JSON)
         self._watches = self._watches or self._session(limit=0)  # what stays open must not take a request's place
@@ -177,10 +181,16 @@ class Connection:
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{wanted}: the watch broke off: {type(error).__name__}") from error
 
+    def _url(self, path: str, params: Mapping[str, str]) -> URL:
+        """It is quoted already: aiohttp would take it apart to quote it once more."""
+        return URL(self._host + path + _query(*params.items()), encoded=True)
+
     async def _headers(self, content_type: str, accept: str) -> dict[str, str]:
-        headers = UNPACKED | {"Accept": accept, "Content-Type": content_type, "User-Agent": "conveyor"}
+        headers = {**UNPACKED, "Accept": accept, "Content-Type": content_type, "User-Agent": "conveyor"}
         key = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return headers | {"Authorization": key} if key else headers
+        if key:
+            headers["Authorization"] = key
+        return headers
 
     def _refuse(self, wanted: str, status: int, headers: Mapping[str, str]) -> None:
         if status == 401:
@@ -218,6 +228,12 @@ async def from_kubeconfig(path: Path, *, context: str | None = None) -> Connecti
     except (ConfigException, OSError, yaml.YAMLError) as error:
         raise Unavailable(f"the kubeconfig {path} cannot be used: {error}") from error
     return Connection(configuration)
+
+
+@lru_cache(maxsize=256)
+def _query(*params: tuple[str, str]) -> str:
+    """Nearly all requests have one of a few."""
+    return f"?{urlencode(params)}" if params else ""
 
 
 def options(configuration: Configuration) -> dict[str, Any]:

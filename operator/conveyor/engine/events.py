@@ -59,7 +59,7 @@ def event(about: Regarding, note: Note, *, now: datetime, by: str) -> JSONObject
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"name": f"{about.key.name}.{said}", "namespace": about.key.namespace},
-        "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "eventTime": f"{now.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z",
         "reportingController": CONTROLLER,
         "reportingInstance": by[:128],
         "action": note.reason,
