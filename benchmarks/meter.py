@@ -32,6 +32,7 @@ class Moment:
     busy: float
     """Processor time of the whole machine."""
     requests: int
+    passes: int
     writes: int
     transitions: int
 
@@ -85,6 +86,7 @@ class Meter:
             servers_cpu=servers,
             busy=machine.busy_seconds(),
             requests=total,
+            passes=self.passes,
             writes=self.writes,
             transitions=self.transitions,
         )

@@ -38,8 +38,8 @@ def _measure_one(report: Report, name: str, way: Way) -> float:
 
 def _add(report: Report, series: str, ours: dict[str, Any], theirs: raw.RawRate) -> float:
     begin, end = ours["begin"], ours["end"]
-    seconds, cpu, busy, requests, writes, transitions = (
-        end[name] - begin[name] for name in ("time", "cpu", "busy", "requests", "writes", "transitions")
+    seconds, cpu, busy, requests, passes, writes, transitions = (
+        end[name] - begin[name] for name in ("time", "cpu", "busy", "requests", "passes", "writes", "transitions")
     )
     servers = {name: end["servers_cpu"][name] - begin["servers_cpu"][name] for name in theirs.servers_cpu}
     rate, servers_raw = theirs.writes / theirs.seconds, theirs.servers_cpu
@@ -53,6 +53,7 @@ def _add(report: Report, series: str, ours: dict[str, Any], theirs: raw.RawRate)
         ("status writes to raw", 100 * writes / seconds / rate, "%"),
         ("status writes per transition", writes / transitions, ""),
         ("API requests per transition", requests / transitions, ""),
+        ("passes per transition", passes / transitions, ""),
         ("operator CPU per transition", 1000 * cpu / transitions, "ms"),
         ("operator CPU per status write", 1000 * cpu / writes, "ms"),
         ("raw client CPU per write", 1000 * theirs.client_cpu / theirs.writes, "ms"),
