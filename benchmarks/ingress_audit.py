@@ -112,16 +112,20 @@ async def watched(kubeconfig: Path, namespace: str) -> AsyncIterator[dict[Place,
     """Fills with each value that a hint has from now on. Raises what broke a watch."""
     found: dict[Place, set[str]] = {}
     async with AsyncKube(kubeconfig) as kube, asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_watch(kube, namespace, plural, found)) for plural in KINDS]
+        paths = [f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}" for plural in KINDS]
+        # Before anything is sent: what is stored before the first version would be told of by no watch.
+        versions = [(await kube.request("GET", path))["metadata"]["resourceVersion"] for path in paths]
+        tasks = [
+            group.create_task(_watch(kube, path, found, plural=plural, version=version))
+            for plural, path, version in zip(KINDS, paths, versions, strict=True)
+        ]
         yield found
         for task in tasks:
             task.cancel()
 
 
-async def _watch(kube: AsyncKube, namespace: str, plural: str, found: dict[Place, set[str]]) -> None:
-    path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{plural}"
-    listed = await kube.request("GET", path)
-    version = listed["metadata"]["resourceVersion"]
+async def _watch(kube: AsyncKube, path: str, found: dict[Place, set[str]], *, plural: str, version: str) -> None:
+    """Of each change after `version`."""
     while True:
         async for event in kube.watch(path, resource_version=version):
             version = event["object"]["metadata"]["resourceVersion"]

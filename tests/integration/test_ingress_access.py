@@ -205,6 +205,16 @@ def test_status_and_deletion_are_forbidden(ingress: Kube, namespace: str, plural
     assert error.value.code == 403
 
 
+@pytest.mark.parametrize("plural", ["workitems", "repositories"])
+def test_status_said_beside_a_hint_is_not_stored(ingress: Kube, kube: Kube, namespace: str, plural: str) -> None:
+    name = path(namespace, plural, ITEM if plural == "workitems" else "shop")
+    before = kube.get(name).get("status")
+    hint = {"metadata": {"annotations": {"hint.conveyor.dev/push": "beside"}}}
+    ingress.patch(name, hint | {"status": {"observedGeneration": 777}}, content_type=MERGE)
+    stored = kube.get(name)
+    assert (stored["metadata"]["annotations"]["hint.conveyor.dev/push"], stored.get("status")) == ("beside", before)
+
+
 @pytest.mark.parametrize(
     "resource",
     ["/api/v1/namespaces/{}/secrets", "/api/v1/namespaces/{}/pods", f"{CONVEYOR}/namespaces/{{}}/workitems"],

@@ -1,9 +1,13 @@
 """The judge of the ingress: what was acknowledged is held by the API server, or it is lost."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
+from benchmarks import ingress_audit
 from benchmarks.ingress_audit import Held, judge, places, requests_so_far, value_of
 from benchmarks.ingress_events import Event, Kind, Place
 from benchmarks.ingress_sender import Sent
@@ -82,3 +86,33 @@ apiserver_request_total{code="0",component="apiserver",group="conveyor.dev",reso
 apiserver_request_total{code="200",component="apiserver",group="",resource="secrets",verb="GET"} 9
 """
     assert requests_so_far(exposition) == {"GET": 4, "PATCH": 20}
+
+
+class Listed:
+    """An API server that only says which lists it was asked for; its watches tell nothing."""
+
+    asked: list[str]
+
+    def __init__(self, _: Path) -> None:
+        Listed.asked = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def request(self, _: str, path: str) -> dict[str, Any]:
+        self.asked.append(path.rpartition("/")[2])
+        return {"metadata": {"resourceVersion": "7"}}
+
+    async def watch(self, _: str, *, resource_version: str) -> AsyncIterator[dict[str, Any]]:
+        assert resource_version == "7"
+        await asyncio.Event().wait()
+        yield {}
+
+
+async def test_nothing_is_sent_before_it_is_known_from_where_to_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingress_audit, "AsyncKube", Listed)
+    async with ingress_audit.watched(Path("unused"), "team"):
+        assert Listed.asked == list(ingress_audit.KINDS)
