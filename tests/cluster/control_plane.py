@@ -8,7 +8,7 @@ import secrets
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,9 @@ from tests.cluster import binaries, kubeconfig
 from tests.cluster.api import ApiError, Kube
 from tests.cluster.processes import Server, ServerFailedError, free_ports
 
+COLLECT_SELDOM: Mapping[str, str] = {"GOGC": "400", "GOMEMLIMIT": "2GiB"}
+"""Tests are short, and memory is there: a sixth of the servers' time went into collecting garbage."""
+
 
 class ControlPlane:
     """`with ControlPlane(directory) as plane: ... plane.kubeconfig`. All is in `directory`, which the caller removes.
@@ -26,8 +29,17 @@ class ControlPlane:
     After `stop()`, `start()` brings the same cluster back: same ports, certificates and content.
     """
 
-    def __init__(self, directory: Path, *, apiserver_arguments: Sequence[str] = (), say: binaries.Say = print) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        apiserver_arguments: Sequence[str] = (),
+        settings: Mapping[str, str] = COLLECT_SELDOM,
+        say: binaries.Say = print,
+    ) -> None:
+        """`settings`: environment variables of the servers, beside our own."""
         self.directory, self.token = directory, secrets.token_urlsafe(24)
+        self._environment = {**os.environ, **settings}
         self._say, self._apiserver_arguments = say, apiserver_arguments
         etcd_port, peer_port, port = free_ports(3)
         self.url = f"https://127.0.0.1:{port}"
@@ -124,7 +136,7 @@ class ControlPlane:
                 *("--initial-cluster", f"default={self._peer_url}"),
             ],
             log=self.directory / "etcd.log",
-            env=_environment(),
+            env=self._environment,
             ready=lambda: urllib.request.urlopen(f"{self.etcd_url}/health", timeout=2).status == 200,  # noqa: S310
         )
 
@@ -148,7 +160,7 @@ class ControlPlane:
                 *self._apiserver_arguments,
             ],
             log=self.directory / "kube-apiserver.log",
-            env=_environment(),
+            env=self._environment,
             ready=self._apiserver_ready,
         )
 
@@ -164,7 +176,7 @@ class ControlPlane:
                 *("--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-job-syncs=20"),
             ],
             log=self.directory / "kube-controller-manager.log",
-            env=_environment(),
+            env=self._environment,
             ready=self._controllers_ready,
         )
 
@@ -188,11 +200,6 @@ class ControlPlane:
         except (ApiError, httpx.TransportError):
             return False
         return True
-
-
-def _environment() -> dict[str, str]:
-    """Tests are short, and memory is there: a sixth of the servers' time went into collecting garbage."""
-    return {**os.environ, "GOGC": "400", "GOMEMLIMIT": "2GiB"}
 
 
 __all__ = ["ControlPlane", "ServerFailedError"]
