@@ -34,7 +34,7 @@ IN_FLIGHT = 16
 CACHED_SECONDS = 120.0
 DIGEST = 16
 """Digits of a kept state's name."""
-AS_SHIPPED: Mapping[str, str] = {}
+AS_SHIPPED: Mapping[str, str] = {"GOGC": "100", "GOMEMLIMIT": "off"}
 """The servers collect their garbage as a cluster's do. The tests' do it seldom, which a large store would pay for."""
 FORMAT = b"2"
 """Raised when objects are stored in another way: what is kept is then made anew."""

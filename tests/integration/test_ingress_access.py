@@ -215,6 +215,11 @@ def test_status_said_beside_a_hint_is_not_stored(ingress: Kube, kube: Kube, name
     assert (stored["metadata"]["annotations"]["hint.conveyor.dev/push"], stored.get("status")) == ("beside", before)
 
 
+def test_status_said_of_a_new_item_is_not_stored(ingress: Kube, kube: Kube, namespace: str) -> None:
+    make(ingress, namespace, "workitems", started() | {"metadata": {"name": "said"}, "status": {"stage": "deploy"}})
+    assert "status" not in kube.get(path(namespace, "workitems", "said"))
+
+
 @pytest.mark.parametrize(
     "resource",
     ["/api/v1/namespaces/{}/secrets", "/api/v1/namespaces/{}/pods", f"{CONVEYOR}/namespaces/{{}}/workitems"],

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -98,7 +98,6 @@ class Connection:
     def __init__(self, configuration: Configuration, token: TokenFile | None = None) -> None:
         self._configuration, self._token = configuration, token
         self._rest: Any = RESTClientObject(configuration)  # carries no types
-        self._host = configuration.host.rstrip("/")
         self._options = options(configuration)
         self._calls: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
@@ -184,6 +183,19 @@ class Connection:
     def _url(self, path: str, params: Mapping[str, str]) -> URL:
         """It is quoted already: aiohttp would take it apart to quote it once more."""
         return URL(self._host + path + _query(*params.items()), encoded=True)
+
+    @cached_property
+    def _host(self) -> str:
+        """Quoted. Raises Unavailable for what is no address."""
+        unusable = Unavailable("the address of the API server is none that can be used")  # it may hold a password
+        try:
+            url = URL(self._configuration.host)
+            port = url.port  # which is checked only when it is asked for
+        except ValueError as error:
+            raise unusable from error
+        if port is None:
+            raise unusable
+        return str(url).rstrip("/")
 
     async def _headers(self, content_type: str, accept: str) -> dict[str, str]:
         headers = {**UNPACKED, "Accept": accept, "Content-Type": content_type, "User-Agent": "conveyor"}

@@ -116,3 +116,4 @@ async def test_nothing_is_sent_before_it_is_known_from_where_to_watch(monkeypatc
     monkeypatch.setattr(ingress_audit, "AsyncKube", Listed)
     async with ingress_audit.watched(Path("unused"), "team"):
         assert Listed.asked == list(ingress_audit.KINDS)
+        await asyncio.sleep(0)  # the watches begin, from that version

@@ -59,6 +59,13 @@ async def test_refused_connection_proves_that_nothing_happened() -> None:
             await connection.request("PATCH", "/x", body={})
 
 
+@pytest.mark.parametrize("host", ["https://h:abc", "https://127.0.0.1:99999", "https://[::1", "", "127.0.0.1"])
+async def test_address_that_is_none_is_an_api_server_that_cannot_be_reached(host: str) -> None:
+    async with Connection(Configuration(host=host)) as connection:
+        with pytest.raises(Unavailable, match="address"):
+            await connection.request("PATCH", "/x", body={})
+
+
 async def test_connection_cut_after_a_write_was_sent_leaves_it_uncertain() -> None:
     async with api_server(hang_up) as connection:
         cluster = KubernetesCluster(connection)
