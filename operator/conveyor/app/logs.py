@@ -89,9 +89,7 @@ def _value(key: str, value: object) -> object:
 
 
 def _text(text: str) -> str:
-    cut = text[:MAX_TEXT]
-    may_be_found = "://" in cut or len(cut.split(maxsplit=1)) > 1
-    return _SECRET_TEXT.sub(_REDACTED, cut) if may_be_found else cut
+    return _SECRET_TEXT.sub(_REDACTED, text[:MAX_TEXT])
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
